@@ -1,0 +1,1 @@
+"""A workshop, described: the words (`model`) and how they are read (`load`)."""
