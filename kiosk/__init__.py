@@ -1,0 +1,1 @@
+"""From a badge tap to a record an enterprise can verify."""

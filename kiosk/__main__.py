@@ -1,0 +1,5 @@
+"""`python -m kiosk` is `sheber`."""
+
+from kiosk.cli import main
+
+main()

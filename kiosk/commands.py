@@ -1,0 +1,157 @@
+"""What a person asks the clerk to do. The web, the control socket and the command line build these; the clerk alone acts.
+
+Every command is answered: with the sequence numbers of the entries it made, or with `CommandRefused`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class CommandRefused(Exception):
+    """The clerk said no. `code` is stable and translatable (`unknown_session`, `own_session`, ...); `detail` is for logs."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Done:
+    """The clerk said yes, and it is on disk."""
+
+    seqs: tuple[int, ...] = ()
+    value: object = None
+
+
+@dataclass(frozen=True)
+class DecideSession:
+    """An instructor's decision on one session (hours, section 7). `by` is the account's `user_ref`."""
+
+    session: int
+    decision: str
+    """`approved`, `adjusted` or `rejected`."""
+    by: str
+    reason: str | None = None
+    """A code of `kiosk.domain.entries.REVIEW_REASONS`; required unless approved."""
+    text: str = ""
+    """Free text; kept beside the ledger, which gets its salted hash."""
+    credited_ms: int | None = None
+    process: str | None = None
+
+
+@dataclass(frozen=True)
+class ApproveSessions:
+    """Several clean sessions approved in one gesture; one that is not clean and pending refuses them all."""
+
+    sessions: tuple[int, ...]
+    by: str
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """One row of an import (contract, section 4), already checked. Dates are ISO `YYYY-MM-DD` or None."""
+
+    person_id: str
+    role: str
+    surname: str
+    given: str
+    patronymic: str | None = None
+    group: str | None = None
+    active: bool = True
+    language: str | None = None
+    birth_date: str | None = None
+    programme: str | None = None
+    enterprise: str | None = None
+    personnel_number: str | None = None
+    contract: str | None = None
+    contract_from: str | None = None
+    contract_to: str | None = None
+    consent_until: str | None = None
+    badges: tuple[str, ...] = ()
+    """Canonical badge numbers."""
+    qualifications: tuple[tuple[str, str | None], ...] = ()
+    """(id, last valid day or None)."""
+
+
+@dataclass(frozen=True)
+class ImportPeople:
+    """All rows or none."""
+
+    rows: tuple[PersonRow, ...]
+    by: str = "import"
+
+
+@dataclass(frozen=True)
+class BlockBadge:
+    """A lost badge: refused from now on."""
+
+    uid: str
+    by: str = "console"
+
+
+@dataclass(frozen=True)
+class AssignBadge:
+    """A badge is given to a person; taken from nobody."""
+
+    uid: str
+    person_id: str
+    by: str = "console"
+
+
+@dataclass(frozen=True)
+class AddUser:
+    """An account for the staff side. The password is already an argon2id hash."""
+
+    name: str
+    role: str
+    """`instructor`, `lead`, `admin` or `auditor`."""
+    password_hash: str = field(repr=False)
+    person_id: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class SetPassword:
+    """Replaces an account's password hash."""
+
+    name: str
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A consistent copy of the running database into `path`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class StoreCheckpoint:
+    """`sync` hands over a signed checkpoint of a size that the log has reached."""
+
+    note: str
+
+
+@dataclass(frozen=True)
+class StoreReceipt:
+    """`sync` hands over an enterprise's receipt for released records."""
+
+    enterprise: str
+    seqs: tuple[int, ...]
+    webhook_id: str
+
+
+Command = (
+    DecideSession
+    | ApproveSessions
+    | ImportPeople
+    | BlockBadge
+    | AssignBadge
+    | AddUser
+    | SetPassword
+    | Backup
+    | StoreCheckpoint
+    | StoreReceipt
+)
