@@ -216,7 +216,7 @@ class Lab:
 
     id: str
     name: LocalText
-    organisation: str = ""
+    organisation: LocalText = field(default_factory=lambda: LocalText({}))
     timezone: str = "Asia/Almaty"
     languages: tuple[str, ...] = LANGUAGES
     academic_hour_ms: int = 45 * 60_000

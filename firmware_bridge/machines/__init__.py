@@ -1,0 +1,1 @@
+"""Topic and payload in, what was told out."""

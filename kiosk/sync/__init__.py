@@ -1,0 +1,1 @@
+"""Empties the outbox: one enterprise at a time, backing off, until receipted."""

@@ -1,0 +1,154 @@
+"""From a session's stretches to credited time, with a reason for every millisecond that is not (hours, section 5).
+
+Pure arithmetic on `[start, end)` stretches of one axis in milliseconds. Nothing is rounded but a crew's shares, once a
+session and state, half to even.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Stretch(NamedTuple):
+    """A machine was in one state from `start` to before `end`."""
+
+    start: int
+    end: int
+    state: str
+
+    @property
+    def length_ms(self) -> int:
+        """Its duration."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The rules one session is credited by."""
+
+    counts: frozenset[str]
+    idle_grace_ms: int
+    presence_counts: bool = False
+    split: bool = False
+    observer: bool = False
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What the rules make of a session. Credited plus uncredited is the presence."""
+
+    presence_ms: int
+    by_state_ms: dict[str, int]
+    credited_ms: int
+    unverified_ms: int
+    uncredited_ms: dict[str, int] = field(default_factory=dict)
+    counted_ms: int = 0
+    """Machine time in counted states, whoever shares it."""
+
+
+def cut(history: Sequence[tuple[int, str]], start: int, end: int) -> list[Stretch]:
+    """The maximal stretches of `[start, end)`.
+
+    `history` holds (moment, state) in ascending order; each holds until the next. A stretch of zero length does not
+    exist, and neighbours in the same state are one.
+    """
+    stretches: list[Stretch] = []
+    index = max(bisect_right(history, start, key=lambda change: change[0]) - 1, 0)
+    while index < len(history) and history[index][0] < end:
+        state = history[index][1]
+        left = max(history[index][0], start)
+        right = min(history[index + 1][0], end) if index + 1 < len(history) else end
+        if right > left:
+            if stretches and stretches[-1].state == state:
+                stretches[-1] = Stretch(stretches[-1].start, right, state)
+            else:
+                stretches.append(Stretch(left, right, state))
+        index += 1
+    return stretches
+
+
+def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int, int]] = ()) -> Credit:
+    """Credit a session of these stretches.
+
+    `crew` holds (moment, operators present) in ascending order and is looked at only where credit is split.
+    """
+    by_state: dict[str, int] = {}
+    for stretch in stretches:
+        by_state[stretch.state] = by_state.get(stretch.state, 0) + stretch.length_ms
+    presence = sum(by_state.values())
+    counted = sum(ms for state, ms in by_state.items() if state in terms.counts)
+    if terms.observer:
+        codes = {"observer": presence} if presence else {}
+        return Credit(presence, by_state, 0, 0, codes, counted)
+    credited: list[Stretch] = []
+    codes = {}
+    for index, stretch in enumerate(stretches):
+        ms, code = _creditable(stretches, index, terms)
+        if ms:
+            credited.append(Stretch(stretch.start, stretch.start + ms, stretch.state))
+        if ms < stretch.length_ms:
+            codes[code] = codes.get(code, 0) + stretch.length_ms - ms
+    whole = sum(s.length_ms for s in credited)
+    share = _shares(credited, crew) if terms.split else whole
+    if share < whole:
+        codes["shared"] = whole - share
+    unverified = 0 if terms.presence_counts else by_state.get("unknown", 0)
+    return Credit(presence, by_state, share, unverified, codes, counted)
+
+
+def _creditable(stretches: Sequence[Stretch], index: int, terms: Terms) -> tuple[int, str]:
+    """How much of a stretch is credited, from its beginning, and the code of the rest."""
+    stretch = stretches[index]
+    if terms.presence_counts or stretch.state in terms.counts:
+        return stretch.length_ms, ""
+    if stretch.state == "idle" and _has_grace(stretches, index, terms):
+        return min(stretch.length_ms, terms.idle_grace_ms), "idle_over_grace"
+    if stretch.state == "unknown":
+        return 0, "unknown"
+    return 0, f"not_counted:{stretch.state}"
+
+
+def _has_grace(stretches: Sequence[Stretch], index: int, terms: Terms) -> bool:
+    if index > 0:
+        return stretches[index - 1].state in terms.counts
+    return len(stretches) > 1 and stretches[1].state in terms.counts
+
+
+def _shares(credited: Iterable[Stretch], crew: Sequence[tuple[int, int]]) -> int:
+    """One operator's part of what is credited, rounded once a state."""
+    exact: dict[str, Fraction] = {}
+    for stretch in credited:
+        for ms, operators in _present(stretch, crew):
+            exact[stretch.state] = exact.get(stretch.state, Fraction(0)) + Fraction(ms, max(operators, 1))
+    return sum(round(part) for part in exact.values())
+
+
+def _present(stretch: Stretch, crew: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """The stretch in pieces of (duration, operators present)."""
+    index = bisect_right(crew, stretch.start, key=lambda change: change[0]) - 1
+    left = stretch.start
+    while left < stretch.end:
+        right = min(crew[index + 1][0], stretch.end) if index + 1 < len(crew) else stretch.end
+        if right > left:
+            yield right - left, crew[index][1] if index >= 0 else 1
+        left = max(left, right)
+        index += 1
+
+
+def crew_changes(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """How many operators are present from each moment on, out of their `[start, end)` intervals."""
+    steps: dict[int, int] = {}
+    for start, end in intervals:
+        if end > start:
+            steps[start] = steps.get(start, 0) + 1
+            steps[end] = steps.get(end, 0) - 1
+    present = 0
+    changes = []
+    for moment in sorted(steps):
+        present += steps[moment]
+        changes.append((moment, present))
+    return changes

@@ -1,0 +1,139 @@
+"""What happens without a tap: closings, silence, counted strangers (hours, section 4).
+
+Deadlines are data: `next_due` tells the earliest one and its entry. Nothing here waits, so replay is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from kiosk.domain import entries as e
+from kiosk.domain.machine_watch import silent_from
+from kiosk.domain.rulebook import MachineRule
+from kiosk.domain.sessions import Session, State
+from kiosk.domain.timeline import Moment
+from kiosk.domain.watch import Watch
+
+STRANGERS_WINDOW_MS = 60_000
+STRANGERS_ONE_BY_ONE = 10
+
+_RANKS = ("machine_off", "idle_timeout", "max_session", "day_end")
+
+
+class Due(NamedTuple):
+    """Something that happens at a place on the axis; ascending order is the order of hours.md."""
+
+    axis_ms: int
+    kind: int
+    """0 a deadline, 1 silence, 2 the end of a minute of strangers."""
+    rank: int
+    name: str
+    body: e.Body
+
+
+def machine_rule(state: State, machine_id: str) -> MachineRule:
+    """A machine's rules; the lab's defaults for one that has left the configuration."""
+    known = state.book.machines.get(machine_id)
+    return known or MachineRule(machine_id, None, 1, "handover", False, (), False, None, state.book.rules)
+
+
+def next_due(state: State, watch: Watch) -> Due | None:
+    """The earliest thing that happens if nothing is heard."""
+    return min(_all_due(state, watch), key=lambda due: due[:4], default=None)
+
+
+def _all_due(state: State, watch: Watch) -> Iterator[Due]:
+    at, axis = state.timeline.at, state.timeline.axis
+    for ids in state.open_by_machine.values():
+        for session_id in ids:
+            session = state.sessions[session_id]
+            for reason, due_ms, end in _closings(state, watch, session):
+                body = closed(state, session, reason, "system", end)
+                yield Due(due_ms, 0, _RANKS.index(reason), f"{session.id:012}", body)
+    for machine_id, ear in watch.machines.ears.items():
+        stale_after_ms = machine_rule(state, machine_id).rules.stale_after_ms
+        silent = silent_from(ear, stale_after_ms, state.machine(machine_id).state)
+        if silent is not None:
+            unknown = e.StateChanged(machine_id, "unknown", at(silent), "silence")
+            yield Due(axis(silent), 1, 0, machine_id, unknown)
+    if watch.strangers is not None:
+        since = watch.strangers.since
+        end = Moment(since.boot, since.ms + STRANGERS_WINDOW_MS)
+        counted = watch.strangers.count - STRANGERS_ONE_BY_ONE
+        if counted > 0:
+            refused = e.TapRefused(watch.strangers.reader, None, None, None, "unknown_badge", at(end), count=counted)
+            yield Due(axis(end), 2, 0, watch.strangers.reader, refused)
+
+
+def closed(
+    state: State,
+    session: Session,
+    reason: str,
+    closed_by: str,
+    end: Moment,
+    *,
+    reader: str | None = None,
+    by: str | None = None,
+) -> e.SessionClosed:
+    """The entry that closes a session at `end`, never before it opened."""
+    return e.SessionClosed(
+        session=session.id,
+        person_ref=session.person_ref,
+        machine=session.machine,
+        reason=reason,
+        closed_by=closed_by,
+        at=state.timeline.at(max(end, session.opened)),
+        reader=reader,
+        by=by,
+    )
+
+
+def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[str, int, Moment]]:
+    """(reason, moment on the axis, effective end) of everything that would close a session."""
+    rules = machine_rule(state, session.machine).rules
+    axis = state.timeline.axis
+    history = state.machine(session.machine).history
+    counts = session.counts
+    if "off" not in counts:
+        since = unbroken_since(history, lambda s: s == "off")
+        if since is not None and since > session.opened:
+            yield "machine_off", axis(since) + rules.off_grace_ms, since
+    if rules.idle_timeout_ms is not None and not session.presence_counts:
+        since = unbroken_since(history, lambda s: s != "unknown" and s not in counts)
+        if since is not None:
+            start = max(since, session.opened, session.still_here or session.opened)
+            due = axis(start) + rules.idle_timeout_ms
+            yield "idle_timeout", due, state.timeline.on_axis(due)
+    due = axis(session.opened) + rules.max_session_ms
+    yield "max_session", due, state.timeline.on_axis(due)
+    day_end = _day_end(state, watch, session, rules.day_end)
+    if day_end is not None:
+        yield "day_end", day_end, state.timeline.on_axis(day_end)
+
+
+def unbroken_since(history: list[tuple[Moment, str]], holds: Callable[[str], bool]) -> Moment | None:
+    """Where the last stretch of states that satisfy `holds` began; None if the present state does not.
+
+    A state that was replaced at the very moment it began does not exist and breaks nothing.
+    """
+    since = None
+    after: Moment | None = None
+    for moment, state in reversed(history):
+        if holds(state):
+            since = moment
+        elif moment != after:
+            break
+        after = moment
+    return since
+
+
+def _day_end(state: State, watch: Watch, session: Session, times: tuple[str, ...]) -> int | None:
+    version = state.timeline.version
+    cached = watch.day_ends.get(session.id)
+    if cached is not None and cached[0] == version:
+        return cached[1]
+    utc_ms = state.timeline.next_local_time(session.opened, times)
+    place = None if utc_ms is None else state.timeline.when(utc_ms, session.opened)
+    watch.day_ends[session.id] = (version, place)
+    return place

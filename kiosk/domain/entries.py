@@ -1,0 +1,367 @@
+"""Everything the ledger can say: one frozen record a type, past tense (contract, section 5).
+
+An entry never changes its meaning once released; new meaning is a new type. Numbers are integers. An entry names at
+most one apprentice, by a random reference, and no free text: what must be erasable lives beside the ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+VERSION = 1
+
+REVIEW_REASONS = ("equipment_fault", "forgot_tap", "wrong_process", "not_present", "setup_counts", "other")
+"""Why an instructor adjusted or rejected a session."""
+
+
+class EntryError(ValueError):
+    """An entry that this program cannot read: written by a newer one, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When something was heard, as the kiosk saw it (hours, section 8).
+
+    `boot_ms` are milliseconds of CLOCK_BOOTTIME within the boot named by `boot`; `wall_ms` is what the wall clock
+    showed (UTC), worth nothing unless `synced`.
+    """
+
+    boot: str
+    boot_ms: int
+    wall_ms: int
+    synced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The moment at which something is effective: a boot and milliseconds within it."""
+
+    boot: str
+    boot_ms: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an entry says, without its number, stamp and nonce."""
+
+    type: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class LogStarted(Body):
+    """The first entry of every log; `predecessor` is the last known head of the log it continues."""
+
+    type: ClassVar[str] = "log_started"
+    log: str
+    predecessor: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class BootStarted(Body):
+    """The kiosk began a boot; `last_alive` is the last sign of life before it."""
+
+    type: ClassVar[str] = "boot_started"
+    last_alive: At | None
+
+
+@dataclass(frozen=True)
+class ClockAnchored(Body):
+    """At `at` it was `utc_ms`, says `source` (`ntp`, `step`, `rtc`, `instructor`)."""
+
+    type: ClassVar[str] = "clock_anchored"
+    at: At
+    utc_ms: int
+    source: str
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class ConfigAdopted(Body):
+    """The workshop as configured from here on, but for the rules of credit."""
+
+    type: ClassVar[str] = "config_adopted"
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RulesAdopted(Body):
+    """The rules of credit from here on; sessions opened later are credited by them."""
+
+    type: ClassVar[str] = "rules_adopted"
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PersonRecorded(Body):
+    """A person is on the roster as described; replaces what was recorded before."""
+
+    type: ClassVar[str] = "person_recorded"
+    person_ref: str
+    role: str
+    programme: str | None
+    active: bool
+
+
+@dataclass(frozen=True)
+class BadgeAssigned(Body):
+    """A badge belongs to a person from here on."""
+
+    type: ClassVar[str] = "badge_assigned"
+    badge_ref: str
+    person_ref: str
+
+
+@dataclass(frozen=True)
+class BadgeBlocked(Body):
+    """A badge is refused from here on; its history stays with the person."""
+
+    type: ClassVar[str] = "badge_blocked"
+    badge_ref: str
+
+
+@dataclass(frozen=True)
+class QualificationGranted(Body):
+    """A qualification or briefing; `until` is the last valid local day, ISO, or None for ever."""
+
+    type: ClassVar[str] = "qualification_granted"
+    person_ref: str
+    qualification: str
+    until: str | None
+    by: str
+
+
+@dataclass(frozen=True)
+class ConsentGiven(Body):
+    """A person agrees that this enterprise receives records, until the last valid local day."""
+
+    type: ClassVar[str] = "consent_given"
+    person_ref: str
+    enterprise: str
+    until: str | None
+
+
+@dataclass(frozen=True)
+class ConsentWithdrawn(Body):
+    """Nothing more leaves for this enterprise."""
+
+    type: ClassVar[str] = "consent_withdrawn"
+    person_ref: str
+    enterprise: str
+
+
+@dataclass(frozen=True)
+class ContractRecorded(Body):
+    """A contract with an enterprise, valid on the local days from `valid_from` to `valid_to`; None is open."""
+
+    type: ClassVar[str] = "contract_recorded"
+    person_ref: str
+    enterprise: str
+    valid_from: str | None
+    valid_to: str | None
+
+
+@dataclass(frozen=True)
+class TapRead(Body):
+    """A badge read that changed no session: `still_on`, `handed_over`, `instructor` or `pick`."""
+
+    type: ClassVar[str] = "tap_read"
+    reader: str
+    badge_ref: str
+    person_ref: str
+    machine: str | None
+    outcome: str
+    session: int | None = None
+
+
+@dataclass(frozen=True)
+class TapRefused(Body):
+    """A badge read, or `count` reads of unknown badges, that was refused, and why."""
+
+    type: ClassVar[str] = "tap_refused"
+    reader: str
+    badge_ref: str | None
+    person_ref: str | None
+    machine: str | None
+    reason: str
+    at: At
+    missing: tuple[str, ...] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class SessionOpened(Body):
+    """A person is on a machine. The entry's number is the session's name everywhere.
+
+    `rules` is the fingerprint of the rules of credit in force; `missing` says why an observer is one.
+    """
+
+    type: ClassVar[str] = "session_opened"
+    person_ref: str
+    machine: str
+    programme: str | None
+    process: str | None
+    role: str
+    reader: str
+    badge_ref: str
+    at: At
+    rules: str
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProcessChosen(Body):
+    """A choice on the screen replaced the session's work process."""
+
+    type: ClassVar[str] = "process_chosen"
+    session: int
+    person_ref: str
+    process: str
+
+
+@dataclass(frozen=True)
+class SessionClosed(Body):
+    """A session ended at `at`, which may lie before the entry; never says who came next."""
+
+    type: ClassVar[str] = "session_closed"
+    session: int
+    person_ref: str
+    machine: str
+    reason: str
+    closed_by: str
+    at: At
+    reader: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class StillHere(Body):
+    """The idle warning was touched: the unbroken idle stretch starts anew."""
+
+    type: ClassVar[str] = "still_here"
+    session: int
+    person_ref: str
+    at: At
+
+
+@dataclass(frozen=True)
+class StateChanged(Body):
+    """A machine is in another state since `at`; `cause` is `report`, `power`, `silence`, `lost` or `broker`."""
+
+    type: ClassVar[str] = "state_changed"
+    machine: str
+    state: str
+    at: At
+    cause: str
+
+
+@dataclass(frozen=True)
+class CrewChanged(Body):
+    """How many are on a machine that takes a crew; counts only, so evidence about one never shows another."""
+
+    type: ClassVar[str] = "crew_changed"
+    machine: str
+    operators: int
+    observers: int
+    at: At
+
+
+@dataclass(frozen=True)
+class MachineLocked(Body):
+    """An instructor withdrew a machine, or gave it back."""
+
+    type: ClassVar[str] = "machine_locked"
+    machine: str
+    locked: bool
+    by: str
+
+
+@dataclass(frozen=True)
+class SessionReviewed(Body):
+    """An instructor's decision (hours, section 7). `supersedes` is the number of the decision it replaces.
+
+    `batch` says how many were decided in the same gesture, `lag_ms` how long after the session's end.
+    """
+
+    type: ClassVar[str] = "session_reviewed"
+    session: int
+    person_ref: str
+    decision: str
+    by: str
+    reason: str | None = None
+    text_hash: str | None = None
+    credited_ms: int | None = None
+    process: str | None = None
+    batch: int = 1
+    lag_ms: int = 0
+    supersedes: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordReleased(Body):
+    """A record may leave for an enterprise; the entry is the record's leaf (contract, section 9)."""
+
+    type: ClassVar[str] = "record_released"
+    enterprise: str
+    session: int
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ObservationsLost(Body):
+    """So many observations could not be kept, and why."""
+
+    type: ClassVar[str] = "observations_lost"
+    count: int
+    reason: str
+
+
+TYPES: dict[str, type[Body]] = {body.type: body for body in Body.__subclasses__()}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger."""
+
+    seq: int
+    stamp: Stamp
+    nonce: str
+    body: Body = field(default_factory=Body)
+
+
+def to_object(entry: Entry) -> dict[str, Any]:
+    """The entry as the JSON object whose canonical bytes are kept."""
+    common: dict[str, Any] = {
+        "v": VERSION,
+        "seq": entry.seq,
+        "type": entry.body.type,
+        "stamp": dataclasses.asdict(entry.stamp),
+        "nonce": entry.nonce,
+    }
+    return common | {f.name: _plain(getattr(entry.body, f.name)) for f in dataclasses.fields(entry.body)}
+
+
+def from_object(value: Mapping[str, Any]) -> Entry:
+    """The entry of a JSON object; `EntryError` for one that this program does not know."""
+    body_type = TYPES.get(value.get("type", ""))
+    if value.get("v") != VERSION or body_type is None:
+        raise EntryError(
+            f"entry {value.get('seq')} is of type {value.get('type')!r} version {value.get('v')}, which this program "
+            "does not know: it was written by a newer one; update this program"
+        )
+    fields = {f.name: _read(f.name, value[f.name]) for f in dataclasses.fields(body_type) if f.name in value}
+    return Entry(value["seq"], Stamp(**value["stamp"]), value["nonce"], body_type(**fields))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, At):
+        return {"boot": value.boot, "boot_ms": value.boot_ms}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(name: str, value: Any) -> Any:
+    if name in ("at", "last_alive") and isinstance(value, dict):
+        return At(value["boot"], value["boot_ms"])
+    return tuple(value) if isinstance(value, list) else value

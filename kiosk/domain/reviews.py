@@ -1,0 +1,146 @@
+"""Decisions of instructors, and the records that may leave because of them (hours, section 7; contract, section 9)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from kiosk.domain import entries as e
+from kiosk.domain.observations import DecisionRefused, ReviewAsked
+from kiosk.domain.sessions import Decision, Person, Session, State, standing
+from kiosk.domain.timeline import Moment
+
+_RECORD_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:sheber:record")
+
+
+def reviewed(state: State, now: Moment, asked: ReviewAsked) -> Iterator[e.Body]:
+    """Decide on sessions: all of them or, where one cannot be, none."""
+    sessions = [_decidable(state, now, session_id, asked) for session_id in asked.sessions]
+    for session in sessions:
+        latest = session.decisions[-1] if session.decisions else None
+        if latest is not None and latest.decision == asked.decision == "approved":
+            continue
+        assert session.closed is not None
+        lag_ms = state.timeline.axis(now) - state.timeline.axis(session.closed)
+        yield e.SessionReviewed(
+            session=session.id,
+            person_ref=session.person_ref,
+            decision=asked.decision,
+            by=asked.by,
+            reason=asked.reason,
+            text_hash=asked.text_hash,
+            credited_ms=asked.credited_ms,
+            process=asked.process,
+            batch=len(sessions),
+            lag_ms=max(0, lag_ms),
+            supersedes=latest.seq if latest else None,
+        )
+        yield from _releases_of(state, session, now)
+
+
+def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -> Session:
+    session = state.sessions.get(session_id)
+    if session is None:
+        raise DecisionRefused("unknown_session", str(session_id))
+    if session.is_open:
+        raise DecisionRefused("session_open", str(session_id))
+    if session.person_ref == asked.by:
+        raise DecisionRefused("own_session", str(session_id))
+    if asked.decision not in ("approved", "adjusted", "rejected"):
+        raise DecisionRefused("unknown_decision", asked.decision)
+    numbers, flags = standing(state, session, now)
+    if len(asked.sessions) > 1 and (flags or session.review != "pending"):
+        raise DecisionRefused("not_clean", str(session_id))
+    if asked.decision == "adjusted":
+        credited_ms = asked.credited_ms
+        if credited_ms is None or not 0 <= credited_ms <= numbers.presence_ms:
+            raise DecisionRefused("credited_out_of_range", str(credited_ms))
+        processes = {p.id for p in state.book.processes if p.programme == session.programme}
+        if asked.process is not None and asked.process not in processes:
+            raise DecisionRefused("unknown_process", asked.process)
+    return session
+
+
+def releases(state: State, person_ref: str, now: Moment) -> Iterator[e.Body]:
+    """What may leave about a person now and has not yet: after a consent, say."""
+    for session_id in state.sessions_by_person.get(person_ref, ()):
+        yield from _releases_of(state, state.sessions[session_id], now)
+
+
+def _releases_of(state: State, session: Session, now: Moment) -> Iterator[e.Body]:
+    if not session.decisions or not state.timeline.certain(session.opened):
+        return
+    decision = session.decisions[-1]
+    person = state.people[session.person_ref]
+    for enterprise in person.contracts:
+        released = session.released.get(enterprise, [])
+        if decision.seq in released or (decision.decision == "rejected" and not released):
+            continue
+        if may_leave(state, person, session, enterprise, now):
+            yield e.RecordReleased(enterprise, session.id, _record(state, session, decision, enterprise))
+
+
+def may_leave(state: State, person: Person, session: Session, enterprise: str, now: Moment) -> bool:
+    """Is there a contract with this enterprise for that day, consent today, and evidence it takes?"""
+    rule = state.book.enterprises.get(enterprise)
+    if rule is None or state.evidence(session, session.decisions[-1].numbers) not in rule.accepts:
+        return False
+    if enterprise not in person.contracts or not consents(state, person, enterprise, now):
+        return False
+    first, last = person.contracts[enterprise]
+    day = state.timeline.local_date(session.opened).isoformat()
+    return (first or day) <= day <= (last or day)
+
+
+def consents(state: State, person: Person, enterprise: str, now: Moment) -> bool:
+    """Does the person agree today that this enterprise receives records?"""
+    if enterprise not in person.consents:
+        return False
+    today = state.timeline.local_date(now).isoformat()
+    return (person.consents[enterprise] or today) >= today
+
+
+def _record(state: State, session: Session, decision: Decision, enterprise: str) -> dict[str, Any]:
+    """The record of a decided session, literally as contract.md, section 9, has it."""
+    start_ms = state.timeline.utc_ms(session.opened)
+    numbers = decision.numbers
+    revision = len(session.released.get(enterprise, ())) + 1
+    machine = state.book.machines.get(session.machine)
+    return {
+        "v": 1,
+        "type": "hours.session",
+        "id": str(uuid.uuid5(_RECORD_NAMESPACE, f"{state.log}/{session.id}/{enterprise}")),
+        "revision": revision,
+        "supersedes": revision - 1 or None,
+        "lab": state.book.lab,
+        "log": state.log,
+        "person_seq": state.person_seq.get((session.person_ref, enterprise), 0) + 1,
+        "person_ref": session.person_ref,
+        "machine": {"id": session.machine, "class": machine.machine_class if machine else None},
+        "programme": session.programme,
+        "process": decision.process,
+        "start": iso_utc(start_ms),
+        "end": iso_utc(start_ms + numbers.presence_ms),
+        "local_date": state.timeline.local_date(session.opened).isoformat(),
+        "presence_ms": numbers.presence_ms,
+        "by_state_ms": {name: ms for name, ms in numbers.by_state_ms.items() if ms},
+        "credited_ms": decision.credited_ms,
+        "unverified_ms": numbers.unverified_ms,
+        "evidence": state.evidence(session, numbers),
+        "flags": list(standing(state, session, session.opened)[1]),
+        "review": {
+            "decision": decision.decision,
+            "by": decision.by,
+            "at": iso_utc(decision.at_utc_ms),
+            "reason": decision.reason,
+        },
+        "rules": session.rules.fingerprint,
+    }
+
+
+def iso_utc(utc_ms: int) -> str:
+    """Milliseconds of UTC as ISO 8601 with three decimals and Z."""
+    whole, milli = divmod(utc_ms, 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milli:03}Z"

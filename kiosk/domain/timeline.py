@@ -1,0 +1,171 @@
+"""From stamps and anchors to dated moments (hours, section 8).
+
+A *moment* is a boot and milliseconds within it; nothing else orders events. Two derived views of it:
+
+- the *axis*: one line of milliseconds through all boots, on which durations are measured. Within a boot it is boot
+  time; the gap between two boots is the difference of resolved UTC, at least 0.
+- *UTC*: a label. It resolves by the last anchor at or before the moment in its boot; before the first, by the first;
+  without any anchor, by the wall clock as it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from kiosk.domain.entries import At, Stamp
+
+STEP_MS = 500
+"""A synchronised clock that differs from the timeline by more than this is anchored again."""
+
+
+class Moment(NamedTuple):
+    """A place in history: the number of the boot, and milliseconds of boot time within it."""
+
+    boot: int
+    ms: int
+
+
+@dataclass
+class Boot:
+    """One run between power-on and power-off."""
+
+    id: str
+    first_ms: int
+    last_ms: int
+    """The last sign of life."""
+    wall_offset_ms: int
+    """Wall clock minus boot time, as the latest stamp showed it."""
+    base_ms: int = 0
+    """Axis minus boot time."""
+    anchors: list[tuple[int, int]] = field(default_factory=list)
+    """(boot time, UTC minus boot time), ascending."""
+
+    def offset_ms(self, ms: int) -> int:
+        """UTC minus boot time at `ms`."""
+        if not self.anchors:
+            return self.wall_offset_ms
+        chosen = self.anchors[0][1]
+        for at, offset in self.anchors:
+            if at > ms:
+                break
+            chosen = offset
+        return chosen
+
+
+class Timeline:
+    """All boots of one log, in order."""
+
+    def __init__(self, timezone: str = "UTC") -> None:
+        self.boots: list[Boot] = []
+        self.zone = ZoneInfo(timezone)
+        self.version = 0
+        """Counts what moves labels or places: boots, anchors, zones."""
+        self._numbers: dict[str, int] = {}
+
+    def hear(self, stamp: Stamp) -> Moment:
+        """Note a sign of life; the first stamp of an unknown boot begins it."""
+        number = self._numbers.get(stamp.boot)
+        if number is None:
+            number = len(self.boots)
+            self._numbers[stamp.boot] = number
+            self.boots.append(Boot(stamp.boot, stamp.boot_ms, stamp.boot_ms, stamp.wall_ms - stamp.boot_ms))
+            self._rebase(number)
+        boot = self.boots[number]
+        boot.last_ms = max(boot.last_ms, stamp.boot_ms)
+        boot.wall_offset_ms = stamp.wall_ms - stamp.boot_ms
+        return Moment(number, stamp.boot_ms)
+
+    def set_zone(self, timezone: str) -> None:
+        """The lab's zone, as configured; it moves no moment, only local dates."""
+        self.zone = ZoneInfo(timezone)
+        self.version += 1
+
+    def anchor(self, at: At, utc_ms: int) -> None:
+        """It was `utc_ms` at that moment; everything measured across boots follows."""
+        number = self._numbers[at.boot]
+        boot = self.boots[number]
+        boot.anchors = sorted([a for a in boot.anchors if a[0] != at.boot_ms] + [(at.boot_ms, utc_ms - at.boot_ms)])
+        self._rebase(number)
+
+    def alive_until(self, at: At) -> None:
+        """The last sign of life of an earlier boot, heard of afterwards."""
+        number = self._numbers[at.boot]
+        self.boots[number].last_ms = max(self.boots[number].last_ms, at.boot_ms)
+
+    def _rebase(self, first: int) -> None:
+        self.version += 1
+        for number in range(first, len(self.boots)):
+            boot = self.boots[number]
+            if number == 0:
+                boot.base_ms = boot.offset_ms(boot.first_ms)
+                continue
+            before = self.boots[number - 1]
+            gap = boot.first_ms + boot.offset_ms(boot.first_ms) - before.last_ms - before.offset_ms(before.last_ms)
+            boot.base_ms = before.base_ms + before.last_ms + max(0, gap) - boot.first_ms
+
+    def moment(self, at: At) -> Moment:
+        """The moment of an entry's `at`."""
+        return Moment(self._numbers[at.boot], at.boot_ms)
+
+    def at(self, moment: Moment) -> At:
+        """What an entry writes for a moment."""
+        return At(self.boots[moment.boot].id, moment.ms)
+
+    def axis(self, moment: Moment) -> int:
+        """The moment's place on the axis, in milliseconds."""
+        return self.boots[moment.boot].base_ms + moment.ms
+
+    def on_axis(self, axis_ms: int) -> Moment:
+        """The moment at a place of the axis; a place between two boots belongs to the earlier one."""
+        for number in range(len(self.boots) - 1, -1, -1):
+            boot = self.boots[number]
+            if number == 0 or axis_ms >= boot.base_ms + boot.first_ms:
+                return Moment(number, axis_ms - boot.base_ms)
+        raise ValueError("no boot has begun")
+
+    def utc_ms(self, moment: Moment) -> int:
+        """The moment's UTC label."""
+        return moment.ms + self.boots[moment.boot].offset_ms(moment.ms)
+
+    def certain(self, moment: Moment) -> bool:
+        """Has the moment's boot ever been anchored?"""
+        return bool(self.boots[moment.boot].anchors)
+
+    def local(self, moment: Moment) -> datetime:
+        """The moment on the lab's clock on the wall."""
+        return datetime.fromtimestamp(self.utc_ms(moment) / 1000, UTC).astimezone(self.zone)
+
+    def local_date(self, moment: Moment) -> date:
+        """The lab's calendar day of the moment."""
+        return self.local(moment).date()
+
+    def next_local_time(self, after: Moment, times: tuple[str, ...]) -> int | None:
+        """UTC of the next of the local times `HH:MM` after a moment; a repeated hour has each of them twice."""
+        start_ms = self.utc_ms(after)
+        day = self.local_date(after)
+        candidates = []
+        for days in range(3):
+            for text in times:
+                hour, minute = text.split(":")
+                naive = datetime.combine(day + timedelta(days=days), time(int(hour), int(minute)))
+                for fold in (0, 1):
+                    local = naive.replace(tzinfo=self.zone, fold=fold)
+                    candidates.append(round(local.timestamp() * 1000))
+        return min((c for c in candidates if c > start_ms), default=None)
+
+    def when(self, utc_ms: int, after: Moment) -> int:
+        """The first place on the axis, not before `after`, whose UTC label is at or past `utc_ms`."""
+        for number in range(after.boot, len(self.boots)):
+            boot = self.boots[number]
+            last = number == len(self.boots) - 1
+            end = None if last else self.boots[number + 1].base_ms + self.boots[number + 1].first_ms - boot.base_ms
+            start = after.ms if number == after.boot else boot.first_ms
+            stops = [a for a, _ in boot.anchors[1:] if a > start]
+            for left, right in zip([start, *stops], [*stops, end], strict=True):
+                place = max(left, utc_ms - boot.offset_ms(left))
+                if right is None or place < right:
+                    return boot.base_ms + place
+        raise AssertionError("the last stretch has no end")

@@ -1,0 +1,41 @@
+"""The only home of randomness: references that mean nothing, so that forgetting a person is possible."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+
+
+def new_ref() -> str:
+    """A reference to a person, a badge or an account, or the random part of a log id: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+def new_nonce() -> str:
+    """The nonce of a ledger entry: base64 of 16 bytes, so that an entry cannot be guessed from its hash."""
+    return base64.b64encode(secrets.token_bytes(16)).decode("ascii")
+
+
+def new_boot_id() -> str:
+    """A UUID (version 4) that names one run of the machine, where the system gives none."""
+    return _uuid4()
+
+
+def new_record_id() -> str:
+    """A UUID (version 4) for a released record; all its revisions share it (contract, section 9)."""
+    return _uuid4()
+
+
+def new_salt() -> bytes:
+    """16 bytes that keep a short free text from being guessed from its hash."""
+    return secrets.token_bytes(16)
+
+
+def new_token() -> str:
+    """A bearer token or session secret of 256 bits, safe in a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def _uuid4() -> str:
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))

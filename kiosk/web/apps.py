@@ -1,0 +1,231 @@
+"""The two applications: the kiosk screen, which has no accounts, and the staff side, which has nothing else."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
+from flask_babel import Babel
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from kiosk.store import people
+from kiosk.store.schema import open_reader
+from kiosk.web import phrases, words
+from kiosk.web.accounts import Account, SignIns, Throttle
+from kiosk.web.announce import Announcer
+from kiosk.web.feed import Feed
+from kiosk.web.phrases import N_
+from kiosk.web.reading import today
+from kiosk.web.server import BODY_LIMIT
+from kiosk.web.services import Services
+from lab_config.model import LANGUAGES
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+LANGUAGE_COOKIE = "sheber_language"
+YEAR_S = 365 * 24 * 3600
+
+ERROR_WORDS = {
+    400: (N_("This request was not understood"), N_("Go back, load the page again and repeat.")),
+    403: (N_("Not for this account"), N_("Your account may look but not decide.")),
+    404: (N_("There is no such page"), N_("Check the address.")),
+    405: (N_("There is no such page"), N_("Check the address.")),
+    413: (N_("Too large"), N_("Send less at once.")),
+    500: (N_("Something went wrong here"), N_("The recording goes on. Try again; if it stays, tell the administrator.")),
+    503: (N_("Busy at the moment"), N_("Wait a little and try again.")),
+}
+
+
+def static_folder() -> Path:
+    """`kiosk/web/static` in an installed wheel, the top-level `static` in a checkout."""
+    packaged = Path(__file__).parent / "static"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "static"
+
+
+def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
+    """The screen in the workshop, `/health` and `/metrics`; plain, local, without accounts."""
+    from kiosk.web.screen import screen  # noqa: PLC0415 - the blueprint knows this module
+
+    app = _plain_app(services)
+    announcer = Announcer(services)
+    app.extensions["sheber"] = {"services": services, "feed": feed, "board": announcer.board_view}
+    app.register_blueprint(screen)
+    return app
+
+
+def create_staff_app(services: Services) -> Flask:
+    """The instructors' side: everything behind an account."""
+    from kiosk.web.login import login  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.review import review  # noqa: PLC0415
+
+    app = _plain_app(services)
+    app.config.update(
+        SESSION_COOKIE_NAME="sheber_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # lives as long as the sign-in, which ends by itself
+    )
+    app.session_interface = _SecureWhereTls()
+    CSRFProtect(app)
+    sign_ins = SignIns()
+    app.extensions["sheber"] = {"services": services, "sign_ins": sign_ins, "throttle": Throttle()}
+    manager = LoginManager(app)
+    manager.login_view = "login.ask"
+    manager.login_message = None
+
+    @manager.user_loader  # type: ignore[untyped-decorator]
+    def _load(token: str) -> Account | None:
+        name = sign_ins.name_of(token)
+        return find_account(services, token, name) if name is not None else None
+
+    @app.errorhandler(CSRFError)
+    def _csrf(_error: CSRFError) -> tuple[str, int]:
+        return error_page(400), 400
+
+    @app.after_request
+    def _private(response: Response) -> Response:
+        if request.endpoint != "static":
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    common = Blueprint("common", __name__)
+
+    @common.get("/")
+    def home() -> BaseResponse:
+        return redirect(url_for("review.day"))
+
+    @common.get("/language/<code>")
+    def language(code: str) -> BaseResponse:
+        response = redirect(local_path(request.args.get("next", "")))
+        if code in LANGUAGES:
+            response.set_cookie(LANGUAGE_COOKIE, code, max_age=YEAR_S, httponly=True, samesite="Lax")
+        return response
+
+    app.register_blueprint(common)
+    app.register_blueprint(login)
+    app.register_blueprint(review)
+    return app
+
+
+def find_account(services: Services, token: str, name: str) -> Account | None:
+    """The account behind a sign-in as it is now: blocked or out of date, it is none."""
+    connection = open_reader(services.database)
+    try:
+        user = people.user_by_name(connection, name)
+    finally:
+        connection.close()
+    if user is None or not usable(services, user):
+        return None
+    return Account(token, user.user_ref, user.name, user.role, user.person_ref)
+
+
+def usable(services: Services, user: people.UserRow) -> bool:
+    """May this account be used today? `until` is its last day."""
+    return bool(user.active) and (user.until is None or today(services.lab, services.wall_ms()) <= user.until)
+
+
+def services_of_app(app: Flask) -> Services:
+    """What the app was made with."""
+    found: Services = app.extensions["sheber"]["services"]
+    return found
+
+
+def local_path(target: str) -> str:
+    """`target` where it is a path of ours, else the first page: nobody is sent elsewhere by a link."""
+    plain = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
+    return target if plain and target.isprintable() else url_for("common.home")
+
+
+class _SecureWhereTls(SecureCookieSessionInterface):
+    """The session cookie is `Secure` exactly where the request came by TLS."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return bool(request.is_secure)
+
+
+def _plain_app(services: Services) -> Flask:
+    app = Flask("kiosk.web", static_folder=str(static_folder()))
+    app.config.update(SECRET_KEY=services.secret_key, MAX_CONTENT_LENGTH=BODY_LIMIT, SEND_FILE_MAX_AGE_DEFAULT=300)
+    app.jinja_options = {"trim_blocks": True}
+    Babel(
+        app,
+        default_locale=services.lab.languages[0],
+        default_translation_directories=str(words.LOCALE_FOLDER),
+        locale_selector=lambda: request_language(services),
+    )
+
+    @app.after_request
+    def _secure(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def _error(error: HTTPException) -> tuple[str, int] | HTTPException | BaseResponse:
+        if error.code is None or error.code < 400:
+            return error
+        return error_page(error.code), error.code
+
+    @app.errorhandler(Exception)
+    def _failure(_error: Exception) -> tuple[str, int]:
+        app.logger.exception("a page failed: %s %s", request.method, request.path)
+        return error_page(500), 500
+
+    @app.context_processor
+    def _everywhere() -> dict[str, Any]:
+        language = request_language(services)
+        return {
+            "lab": services.lab,
+            "place": services.lab.name.in_language(language) or services.lab.id,
+            "language": language,
+            "language_names": phrases.LANGUAGE_NAMES,
+            "phrases": phrases,
+            "all_languages": [words.words(each) for each in services.lab.languages],
+        }
+
+    return app
+
+
+def error_page(code: int) -> str:
+    """A plain page that says what is the matter and what to do; never a traceback."""
+    try:
+        status = HTTPStatus(code)
+    except ValueError:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+    headline, remedy = ERROR_WORDS.get(code) or ERROR_WORDS[400 if status < 500 else 500]
+    return render_template("error.html", code=code, headline=headline, remedy=remedy)
+
+
+def request_language(services: Services) -> str:
+    """The cookie's language, else the browser's, else the lab's first."""
+    if "language" not in g:
+        chosen = request.cookies.get(LANGUAGE_COOKIE)
+        if chosen not in LANGUAGES:
+            chosen = request.accept_languages.best_match(LANGUAGES, services.lab.languages[0])
+        g.language = chosen
+    found: str = g.language
+    return found
+
+
+def forget_session() -> None:
+    """A new session for a new sign-in (and none for an ended one)."""
+    session.clear()
+
+
+def account() -> Account:
+    """The signed-in account of this request."""
+    found: Account = current_user._get_current_object()
+    return found

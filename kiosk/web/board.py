@@ -1,0 +1,150 @@
+"""The idle board: every machine, its state, who is on it, and what just happened, in the lab's languages."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+
+from kiosk.web import phrases
+from kiosk.web.phrases import N_
+from kiosk.web.reading import Happening, OpenSession, Reading
+from kiosk.web.services import KioskStatus, Services
+from kiosk.web.words import Words, clock_time, hours_minutes, local, words
+from lab_config.model import Lab, LocalText, Machine
+
+MAX_COLUMNS = 6
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 5, 10: 5, 11: 4, 12: 4, 13: 5, 14: 5, 15: 5}
+
+
+def machine_name(lab: Lab, machine_id: str | None, language: Words) -> str:
+    """The machine's name; its id where the configuration no longer has it."""
+    if machine_id is None:
+        return ""
+    try:
+        return lab.machine(machine_id).name.in_language(language.language) or machine_id
+    except KeyError:
+        return machine_id
+
+
+class BoardView:
+    """Makes the board's parts for the first page and for every event after it."""
+
+    def __init__(self, services: Services, templates: Environment) -> None:
+        self._services = services
+        self._lab = services.lab
+        self._zone = ZoneInfo(services.lab.timezone)
+        self.languages = [words(each) for each in services.lab.languages]
+        self._board = templates.get_template("kiosk/board.html")
+        self._marks = templates.get_template("kiosk/marks.html")
+        self._latest = templates.get_template("kiosk/latest.html")
+        self._names = {each.id: self._texts(each.name) or _same(each.id) for each in services.lab.machines}
+
+    def payload(self, reading: Reading) -> dict[str, Any]:
+        """What a `board` event carries."""
+        now_ms = self._services.wall_ms()
+        offset = local(now_ms, self._zone).utcoffset()
+        return {
+            "html": self._machines(reading, now_ms),
+            "latest": self._latest.render(latest=self._just_happened(reading)),
+            "now_ms": now_ms,
+            "offset_ms": int(offset.total_seconds() * 1000) if offset else 0,
+        }
+
+    def status_payload(self) -> dict[str, Any]:
+        """What a `status` event carries."""
+        status = self._services.status()
+        return {
+            "recording": status.recording,
+            "reason": status.reason,
+            "marks": self._marks.render(marks=self._what_is_wrong(status)),
+            "now_ms": self._services.wall_ms(),
+        }
+
+    def _machines(self, reading: Reading, now_ms: int) -> str:
+        status = self._services.status()
+        people: dict[str, list[OpenSession]] = {}
+        for session in reading.open_sessions():
+            people.setdefault(session.machine, []).append(session)
+        states = reading.machine_states()
+        shown = []
+        for machine in self._lab.machines:
+            state, locked = states.get(machine.id, ("unknown", False))
+            look = _look(machine, state, locked)
+            shown.append(
+                {
+                    "id": machine.id,
+                    "state": state,
+                    "look": look,
+                    "locked": locked,
+                    "state_words": self._phrase(LOOKS.get(look) or phrases.STATES[state]),
+                    "names": self._names[machine.id],
+                    "reader_lost": self._reader_lost(machine, status),
+                    "people": [_on(session, now_ms) for session in people.get(machine.id, [])],
+                }
+            )
+        return self._board.render(machines=shown, columns=COLUMNS.get(len(shown), MAX_COLUMNS))
+
+    def _reader_lost(self, machine: Machine, status: KioskStatus) -> str:
+        """A machine whose every reader is gone says so on its own card."""
+        own = [reader.id for reader in self._lab.readers if reader.machine == machine.id]
+        lost = [each for each in own if each in status.readers and not status.readers[each].connected]
+        return self.languages[0].gettext(N_("Reader out of order")) if own and len(lost) == len(own) else ""
+
+    def _what_is_wrong(self, status: KioskStatus) -> list[dict[str, Any]]:
+        shared = {reader.id for reader in self._lab.readers if reader.machine is None}
+        marks = []
+        if any(not status.readers[each].connected for each in shared if each in status.readers):
+            marks.append({"icon": "card", "texts": self._phrase(N_("Reader out of order"))})
+        if status.broker is False:
+            marks.append({"icon": "signal-lost", "texts": self._phrase(N_("No link to the machines"))})
+        if not status.clock_synced:
+            marks.append({"icon": "clock", "texts": self._phrase(N_("The clock is not certain"))})
+        return marks
+
+    def _just_happened(self, reading: Reading) -> dict[str, str] | None:
+        happened: Happening | None = reading.latest()
+        if happened is None:
+            return None
+        first = self.languages[0]
+        text = N_("work started") if happened.reason is None else phrases.CLOSINGS.get(happened.reason, happened.reason)
+        return {
+            "time": clock_time(happened.wall_ms, self._zone),
+            "name": happened.name,
+            "machine": machine_name(self._lab, happened.machine, first),
+            "text": first.gettext(text),
+        }
+
+    def _phrase(self, message: str) -> list[dict[str, str]]:
+        return [{"language": each.language, "text": each.gettext(message)} for each in self.languages]
+
+    def _texts(self, name: LocalText) -> list[dict[str, str]]:
+        """The name in the idle screen's languages, each text once, the first language first."""
+        texts: dict[str, str] = {}
+        for each in self.languages:
+            texts.setdefault(name.in_language(each.language), each.language)
+        return [{"language": language, "text": text} for text, language in texts.items() if text]
+
+
+LOOKS = {"locked": N_("withdrawn"), "none": N_("no sensor")}
+"""What is shown instead of a state."""
+
+
+def _look(machine: Machine, state: str, locked: bool) -> str:
+    if locked:
+        return "locked"
+    return "none" if machine.status is None and state == "unknown" else state
+
+
+def _on(session: OpenSession, now_ms: int) -> dict[str, Any]:
+    return {
+        "name": session.name,
+        "role": session.role,
+        "since_ms": session.start_ms,
+        "running": hours_minutes(now_ms - session.start_ms),
+    }
+
+
+def _same(text: str) -> list[dict[str, str]]:
+    return [{"language": "en", "text": text}]

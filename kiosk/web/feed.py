@@ -1,0 +1,266 @@
+"""Live streams: one thread owns them all, follows the ledger and never waits for a slow screen.
+
+The clerk calls `wake()` after each commit. The feed selects the rows after its last `seq` through its own read-only
+connection, renders each event once and offers it to every stream.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import socket
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from kiosk.store.schema import open_reader
+from kiosk.web.announce import ANSWERS, BOARD_TYPES, Announcer, Event
+from kiosk.web.services import Services
+
+LOG = logging.getLogger(__name__)
+MAX_STREAMS = 16
+MAX_BUFFER = 256 * 1024
+HEARTBEAT_S = 10.0
+STATUS_S = 1.0
+BOARD_PAUSE_S = 0.15
+"""At most this often a new board: a busy minute must not render itself to death."""
+RESUME_ROWS = 200
+BATCH_ROWS = 500
+
+HEADERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
+    b"X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\nConnection: close\r\n\r\nretry: 1000\n\n"
+)
+
+
+@dataclass(eq=False)
+class _Stream:
+    """One browser."""
+
+    sock: socket.socket
+    after: int | None
+    readers: frozenset[str] | None
+    pending: bytearray = field(default_factory=lambda: bytearray(HEADERS))
+
+    def wants(self, event: Event) -> bool:
+        return event.reader is None or self.readers is None or event.reader in self.readers
+
+
+class Feed:
+    """Owns the streams. `adopt`, `has_room` and `wake` may be called from any thread."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._announcer = Announcer(services)
+        self._readers = {each.id: frozenset(each.readers) or None for each in services.lab.screens}
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = threading.Lock()
+        self._arrivals: deque[_Stream] = deque()
+        self._streams: set[_Stream] = set()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._stopping = False
+        self._last = -1
+        self._board_dirty = False
+        self._board_after = 0.0
+        self._status_seen: Mapping[str, Any] = {}
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; from now on the ledger is followed."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends every stream and the thread."""
+        self._stopping = True
+        self.wake()
+        self._thread.join(timeout=5)
+
+    def wake(self) -> None:
+        """Something was committed."""
+        os.eventfd_write(self._bell, 1)
+
+    def has_room(self) -> bool:
+        """May one more stream begin?"""
+        with self._lock:
+            return not self._stopping and len(self._streams) + len(self._arrivals) < MAX_STREAMS
+
+    def adopt(self, sock: socket.socket, after: int | None, screen: str | None = None) -> None:
+        """Takes over a connection whose request was read; `after` is the last entry its screen has seen."""
+        sock.setblocking(False)
+        with self._lock:
+            self._arrivals.append(_Stream(sock, after, self._readers.get(screen or "")))
+        self.wake()
+
+    @property
+    def streams(self) -> int:
+        """How many are live."""
+        with self._lock:
+            return len(self._streams) + len(self._arrivals)
+
+    # --- the thread
+
+    def _run(self) -> None:
+        with closing(open_reader(self._services.database)) as connection:
+            self._last = _newest(connection)
+            next_status = next_beat = monotonic()
+            try:
+                while not self._stopping:
+                    due = min(next_status, self._board_after if self._board_dirty else next_status)
+                    rung = self._serve(max(0.0, due - monotonic()))
+                    self._welcome(connection)
+                    if rung:
+                        self._follow(connection)
+                    now = monotonic()
+                    if self._board_dirty and now >= self._board_after:
+                        self._send_board(connection)
+                    if now >= next_status:
+                        next_status = now + STATUS_S
+                        beat = now >= next_beat
+                        next_beat = now + HEARTBEAT_S if beat else next_beat
+                        self._send_status(beat)
+            finally:
+                for stream in list(self._streams) + list(self._arrivals):
+                    self._drop(stream)
+                self._selector.close()
+                os.close(self._bell)
+
+    def _serve(self, timeout: float) -> bool:
+        """Moves what can move on the sockets; was the bell rung?"""
+        rung = False
+        for key, events in self._selector.select(timeout):
+            if key.fileobj is self._bell or key.fd == self._bell:
+                os.eventfd_read(self._bell)
+                rung = True
+                continue
+            stream: _Stream = key.data
+            if events & selectors.EVENT_READ and not self._still_there(stream):
+                continue
+            if events & selectors.EVENT_WRITE:
+                self._flush(stream)
+        return rung
+
+    def _still_there(self, stream: _Stream) -> bool:
+        """A browser says nothing on a stream: bytes are thrown away, an end is an end."""
+        try:
+            if stream.sock.recv(4096):
+                return True
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self._drop(stream)
+        return False
+
+    def _offer(self, stream: _Stream, data: bytes) -> None:
+        if stream not in self._streams:
+            return
+        if len(stream.pending) + len(data) > MAX_BUFFER:
+            LOG.info("a screen that does not read was dropped; it connects again by itself")
+            self._drop(stream)
+            return
+        stream.pending += data
+        self._flush(stream)
+
+    def _flush(self, stream: _Stream) -> None:
+        try:
+            while stream.pending:
+                del stream.pending[: stream.sock.send(stream.pending)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(stream)
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.pending else 0)
+        if self._selector.get_key(stream.sock).events != wanted:
+            self._selector.modify(stream.sock, wanted, stream)
+
+    def _drop(self, stream: _Stream) -> None:
+        with self._lock:
+            if stream in self._streams:
+                self._streams.discard(stream)
+                self._selector.unregister(stream.sock)
+        stream.sock.close()
+
+    def _broadcast(self, event: Event) -> None:
+        data = event.wire()
+        for stream in list(self._streams):
+            if stream.wants(event):
+                self._offer(stream, data)
+
+    def _welcome(self, connection: sqlite3.Connection) -> None:
+        while True:
+            with self._lock:
+                if not self._arrivals:
+                    return
+                stream = self._arrivals.popleft()
+                self._streams.add(stream)
+                self._selector.register(stream.sock, selectors.EVENT_READ, stream)
+            missed = stream.after is None or not 0 <= self._last - stream.after <= RESUME_ROWS
+            events = [] if missed or stream.after is None else self._taps(connection, stream.after, self._last)
+            if missed or self._last != stream.after:
+                events.append(self._announcer.board(connection, self._last))
+            events.append(self._announcer.status())
+            self._offer(stream, b"".join(event.wire() for event in events if stream.wants(event)))
+
+    def _follow(self, connection: sqlite3.Connection) -> None:
+        """Announces every entry committed since the last time: answers first, the board when it is due."""
+        if not self._streams:
+            self._last = _newest(connection)
+            return
+        while True:
+            rows = _rows(connection, self._last, self._last + BATCH_ROWS)
+            if not rows:
+                return
+            self._last = int(rows[-1][0])
+            for event in self._answers(connection, rows):
+                self._broadcast(event)
+            self._board_dirty = self._board_dirty or any(row[1] in BOARD_TYPES for row in rows)
+
+    def _taps(self, connection: sqlite3.Connection, after: int, upto: int) -> list[Event]:
+        return self._answers(connection, _rows(connection, after, upto))
+
+    def _answers(self, connection: sqlite3.Connection, rows: list[tuple[int, str, bytes]]) -> list[Event]:
+        bodies = [json.loads(row[2]) for row in rows if row[1] in ANSWERS]
+        try:
+            return self._announcer.taps(connection, bodies)
+        except Exception:  # a screen that cannot be drawn must never stop the recording
+            LOG.exception("an answer to a tap could not be shown; it is recorded")
+            return []
+
+    def _send_board(self, connection: sqlite3.Connection) -> None:
+        self._board_dirty = False
+        self._board_after = monotonic() + BOARD_PAUSE_S
+        if self._streams:
+            self._broadcast(self._announcer.board(connection, self._last))
+
+    def _send_status(self, beat: bool) -> None:
+        if not self._streams:
+            return
+        if beat:
+            for stream in list(self._streams):
+                self._offer(stream, b": still here\n\n")
+        event = self._announcer.status()
+        seen = {key: value for key, value in event.data.items() if key != "now_ms"}
+        if beat or seen != self._status_seen:
+            self._board_dirty = self._board_dirty or seen != self._status_seen
+            self._status_seen = seen
+            self._broadcast(event)
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT max(seq) FROM ledger").fetchone()
+    return -1 if row[0] is None else int(row[0])
+
+
+def _rows(connection: sqlite3.Connection, after: int, upto: int) -> list[tuple[int, str, bytes]]:
+    return connection.execute(
+        "SELECT seq, type, bytes FROM ledger WHERE seq > ? AND seq <= ? ORDER BY seq", (after, upto)
+    ).fetchall()

@@ -1,0 +1,136 @@
+"""The words for every code that history speaks in. English here is the message id; kiosk/locale has the rest."""
+
+from __future__ import annotations
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that message extraction looks for
+    """Marks `message` for extraction; it is translated when it is shown."""
+    return message
+
+
+STATES = {
+    "running": N_("running"),
+    "setup": N_("setup"),
+    "idle": N_("idle"),
+    "fault": N_("fault"),
+    "estop": N_("emergency stop"),
+    "maintenance": N_("maintenance"),
+    "off": N_("off"),
+    "unknown": N_("no data"),
+}
+
+REFUSALS = {
+    "unknown_badge": N_("Unknown card"),
+    "badge_blocked": N_("This card is blocked"),
+    "person_inactive": N_("You are not on the active list"),
+    "machine_locked": N_("The machine is withdrawn from use"),
+    "not_qualified": N_("You may not work here yet"),
+    "machine_full": N_("All places at this machine are taken"),
+    "busy_elsewhere": N_("You are working at another machine"),
+}
+"""Why a tap was refused."""
+
+REMEDIES = {
+    "unknown_badge": N_("Show the card to the instructor."),
+    "badge_blocked": N_("Ask the instructor for a new card."),
+    "person_inactive": N_("Ask the instructor."),
+    "machine_locked": N_("Choose another machine or ask the instructor."),
+    "not_qualified": N_("Ask the instructor. Missing:"),
+    "machine_full": N_("Wait until a place is free or choose another machine."),
+    "busy_elsewhere": N_("Finish there first: tap your card at that machine."),
+}
+"""What to do about it."""
+
+QUALIFICATION_KINDS = {"briefing": N_("safety briefing"), "qualification": N_("qualification")}
+
+CLOSINGS = {
+    "tap_out": N_("tapped out"),
+    "moved": N_("moved to another machine"),
+    "handover": N_("another person took over"),
+    "closed_by_instructor": N_("closed by the instructor"),
+    "machine_off": N_("the machine was switched off"),
+    "idle_timeout": N_("the machine stood idle too long"),
+    "max_session": N_("longest session reached"),
+    "day_end": N_("end of the lesson"),
+    "outage": N_("the kiosk was down"),
+}
+"""Why a session closed."""
+
+FLAGS = {
+    "clock_uncertain": N_("clock uncertain"),
+    "overlap": N_("overlaps another session"),
+    "status_lost": N_("machine signal lost"),
+    "closed_by_system": N_("closed by the system"),
+    "no_machine_time": N_("machine did not work"),
+    "too_long": N_("very long"),
+    "no_process": N_("no work process"),
+    "corrected": N_("corrected"),
+    "minor_limit": N_("limit for minors"),
+    "same_time_pair": N_("two cards together again"),
+}
+"""Worst first, as in hours.md section 6."""
+
+FLAG_ICONS = {
+    "clock_uncertain": "clock",
+    "overlap": "overlap",
+    "status_lost": "signal-lost",
+    "closed_by_system": "closed",
+    "no_machine_time": "idle",
+    "too_long": "clock",
+    "no_process": "question",
+    "corrected": "pencil",
+    "minor_limit": "alert",
+    "same_time_pair": "pair",
+}
+
+REVIEWS = {
+    "pending": N_("waiting"),
+    "approved": N_("approved"),
+    "adjusted": N_("adjusted"),
+    "rejected": N_("rejected"),
+}
+
+REVIEW_REASON_WORDS = {
+    "equipment_fault": N_("The equipment had a fault"),
+    "forgot_tap": N_("The card was not tapped in time"),
+    "wrong_process": N_("It was another work process"),
+    "not_present": N_("The person was not there"),
+    "setup_counts": N_("It was setup work that counts"),
+    "other": N_("Another reason"),
+}
+
+EVIDENCE = {
+    "badge+machine": N_("card and machine"),
+    "badge": N_("card only"),
+    "manual": N_("entered by hand"),
+}
+
+ROLES = {
+    "instructor": N_("instructor"),
+    "lead": N_("lead instructor"),
+    "admin": N_("administrator"),
+    "auditor": N_("auditor"),
+}
+
+SESSION_ROLES = {"operator": N_("operator"), "observer": N_("observer")}
+
+COMMAND_REFUSALS = {
+    "unknown_session": N_("There is no such session any more. Load the page again."),
+    "session_open": N_("The session is still open. Decide after it has ended."),
+    "own_session": N_("Nobody decides on their own sessions. Ask another instructor."),
+    "not_clean": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
+    "not_pending": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
+    "reason_missing": N_("Choose a reason."),
+    "unknown_reason": N_("Choose a reason."),
+    "unknown_process": N_("That work process is not in the plan. Choose one from the list."),
+    "credited_too_long": N_("The credited time may not be longer than the presence."),
+    "not_allowed": N_("Your account may look but not decide."),
+    "clock_uncertain": N_("The date of this session is not certain yet. The start of the kiosk must be dated first."),
+    "not_recording": N_("The kiosk cannot record anything now. Nothing was changed."),
+}
+"""Why the clerk said no, by `CommandRefused.code`."""
+
+COMMAND_REFUSED_OTHERWISE = N_("The kiosk refused this. Nothing was changed. Code: %(code)s")
+
+LANGUAGE_NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
+"""Each in its own language, so never translated."""

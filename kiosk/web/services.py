@@ -1,0 +1,54 @@
+"""What the web is given: everything it may know and do, so that it reaches for nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kiosk.commands import Command, Done
+from lab_config.model import Lab
+
+
+@dataclass(frozen=True)
+class ReaderStatus:
+    """One badge reader as its link sees it."""
+
+    connected: bool
+    """Is the port open and read right now?"""
+    detail: str = ""
+    """Why not, in words for the log and `/health`."""
+
+
+@dataclass(frozen=True)
+class KioskStatus:
+    """How the kiosk itself is doing: no history, no people."""
+
+    recording: bool
+    reason: str = ""
+    """Why nothing is recorded, in one sentence; empty while recording."""
+    broker: bool | None = None
+    """Is the MQTT broker connected? `None` where the lab has none."""
+    readers: Mapping[str, ReaderStatus] = field(default_factory=dict)
+    machines_heard: Mapping[str, int | None] = field(default_factory=dict)
+    """When each machine was last heard, UTC ms of the domain's clock."""
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """Counts for `/metrics`, by name (`taps_total`, `frames_rejected_total`); never anything about a person."""
+    clock_synced: bool = True
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handed to both apps and to the feed by whoever assembles the kiosk."""
+
+    lab: Lab
+    database: Path
+    """Each request opens its own read-only connection to it."""
+    submit: Callable[[Command], Done]
+    """The clerk's answer; raises `kiosk.commands.CommandRefused`."""
+    wall_ms: Callable[[], int]
+    """The domain's clock (scaled in the demo), for times that are shown."""
+    status: Callable[[], KioskStatus]
+    secret_key: bytes = field(repr=False)
+    simulate_tap: Callable[[str, str], None] | None = None
+    """(reader, badge): puts a badge on a virtual reader's line; `LookupError` for an unknown reader. Only the demo."""

@@ -1,0 +1,88 @@
+"""Languages outside a request: catalogues loaded once, and numbers and times as people here write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.support import NullTranslations, Translations
+
+from lab_config.model import LANGUAGES
+
+LOCALE_FOLDER = Path(__file__).parent.parent / "locale"
+FALLBACK = "kk"
+
+
+@dataclass(frozen=True)
+class Words:
+    """One language's gettext."""
+
+    language: str
+    catalogue: NullTranslations
+
+    def gettext(self, message: str, **values: object) -> str:
+        """`message` in this language, its `%(name)s` filled in."""
+        text = str(self.catalogue.ugettext(message))
+        return text % values if values else text
+
+    def ngettext(self, one: str, many: str, number: int, **values: object) -> str:
+        """The form that goes with `number`, filled in with `num` and `values`."""
+        return str(self.catalogue.ungettext(one, many, number)) % {"num": number, **values}
+
+
+@cache
+def words(language: str | None) -> Words:
+    """The words of `language`; Kazakh where it is not one of ours."""
+    known = language if language in LANGUAGES else FALLBACK
+    return Words(known, Translations.load(LOCALE_FOLDER, [known]))
+
+
+def clock_time(utc_ms: int, zone: ZoneInfo) -> str:
+    """`10:42`, local."""
+    return local(utc_ms, zone).strftime("%H:%M")
+
+
+def local(utc_ms: int, zone: ZoneInfo) -> datetime:
+    """The local moment of UTC milliseconds."""
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(zone)
+
+
+def day(value: str | date) -> str:
+    """`29.10.2026`, from an ISO date or a date."""
+    return (date.fromisoformat(value) if isinstance(value, str) else value).strftime("%d.%m.%Y")
+
+
+def hours_minutes(duration_ms: int) -> str:
+    """`41:20`: hours and whole minutes, never more than was there."""
+    minutes = max(0, duration_ms) // 60_000
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def academic_hours(duration_ms: int, academic_hour_ms: int) -> str:
+    """`3,0`: academic hours to a tenth, with a decimal comma."""
+    return decimal_comma(Decimal(duration_ms) / Decimal(academic_hour_ms))
+
+
+def decimal_comma(value: Decimal) -> str:
+    """A tenth, half to even, with the comma that all three languages' readers here expect."""
+    return str(value.quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)).replace(".", ",")
+
+
+def parse_hours_minutes(text: str) -> int | None:
+    """Milliseconds of `2:05` or `2`; `None` for anything else."""
+    hours, _, minutes = text.strip().partition(":")
+    if not (hours.isdecimal() and hours.isascii() and len(hours) <= 3):
+        return None
+    if ":" in text and not (minutes.isdecimal() and minutes.isascii() and len(minutes) == 2 and int(minutes) < 60):
+        return None
+    return (int(hours) * 60 + int(minutes or 0)) * 60_000
+
+
+def total(durations: Mapping[str, int], states: Iterable[str]) -> int:
+    """The sum of `durations` over `states`."""
+    return sum(durations.get(state, 0) for state in states)

@@ -1,0 +1,112 @@
+"""What many tests share: a free port, a real broker, waiting for a condition, and no thread left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], timeout_s: float = 5.0, what: str = "the condition") -> T:
+    """The first true value of `condition`, asked every few milliseconds; fails with `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_s:g} s in vain for {what}")
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., object]:
+    """`wait_until(condition, timeout_s, what)`: its first true value, or the test fails saying `what` never came."""
+    return wait_for
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """`free_port()`: a loopback port that nobody listened on a moment ago; call it once for each port."""
+    return _free_port
+
+
+@dataclass
+class Broker:
+    """A real mosquitto on loopback; `stop()` and `start()` make an outage on the same port. It keeps nothing."""
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = field(default_factory=_free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Listen; returns when a connection is taken."""
+        program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
+        if program is None:
+            pytest.fail("mosquitto is missing; run ./test, or install it with: apt-get install mosquitto")
+        configuration = self.folder / "mosquitto.conf"
+        configuration.write_text(f"listener {self.port} {self.host}\nallow_anonymous true\npersistence false\n")
+        log = self.folder / "mosquitto.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen([program, "-c", str(configuration)], stdout=output, stderr=output)
+        wait_for(self._answers, 10, f"mosquitto to listen; its log is {log}")
+
+    def stop(self) -> None:
+        """Leave, as at a power cut: no client hears a goodbye."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            pytest.fail(f"mosquitto ended with status {self._process.returncode}; see {self.folder / 'mosquitto.log'}")
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Broker]:
+    """A broker of this test's own, with `host`, `port`, `stop()` and `start()`."""
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    broker = Broker(folder)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind() -> Iterator[None]:
+    """A thread that outlives its test holds ports and files, and keeps a real process from ending."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in left:
+        thread.join(2)
+    names = ", ".join(sorted(thread.name for thread in left if thread.is_alive()))
+    if names:
+        pytest.fail(f"threads left running: {names}")
