@@ -26,9 +26,9 @@ install_script='
     fi
     get() { apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"; }
     get install -y --no-install-recommends "$@" || { get update && get install -y --no-install-recommends "$@"; } || exit 1
-    if [ -d /run/systemd/system ]; then
-        for name; do systemctl disable "$name.service"; done
-    fi
+    for name; do # what was not here before does not start with the machine either
+        [ -e "/lib/systemd/system/$name.service" ] && systemctl disable "$name.service"
+    done
     true
 '
 install_packages() {

@@ -1,4 +1,4 @@
-"""What a person asks the clerk to do. The web, the control socket and the command line build these; the clerk alone acts.
+"""What a person asks the clerk to do. The web, the control socket and the command line build these; the clerk acts.
 
 Every command is answered: with the sequence numbers of the entries it made, or with `CommandRefused`.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 class CommandRefused(Exception):
-    """The clerk said no. `code` is stable and translatable (`unknown_session`, `own_session`, ...); `detail` is for logs."""
+    """The clerk said no. `code` is stable and translatable (`unknown_session`, ...); `detail` is for logs."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -121,13 +121,6 @@ class SetPassword:
 
 
 @dataclass(frozen=True)
-class Backup:
-    """A consistent copy of the running database into `path`."""
-
-    path: str
-
-
-@dataclass(frozen=True)
 class StoreCheckpoint:
     """`sync` hands over a signed checkpoint of a size that the log has reached."""
 
@@ -143,6 +136,14 @@ class StoreReceipt:
     webhook_id: str
 
 
+@dataclass(frozen=True)
+class CheckDisclosure:
+    """Which of these released records may leave for the enterprise today? Answered by `Done.value`, a tuple of seqs."""
+
+    enterprise: str
+    seqs: tuple[int, ...]
+
+
 Command = (
     DecideSession
     | ApproveSessions
@@ -151,7 +152,7 @@ Command = (
     | AssignBadge
     | AddUser
     | SetPassword
-    | Backup
     | StoreCheckpoint
     | StoreReceipt
+    | CheckDisclosure
 )

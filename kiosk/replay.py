@@ -19,6 +19,7 @@ from kiosk.domain.credit import crew_changes, cut
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import Session, State, standing
 from kiosk.domain.timeline import Moment
+from kiosk.registrar import listed
 from lab_config.model import Lab, Machine
 
 
@@ -250,23 +251,6 @@ def session_object(state: State, session: Session, now: Moment) -> dict[str, Any
         decision = session.decisions[-1]
         value |= {"decided_credited_ms": decision.credited_ms, "decided_process": decision.process}
     return value
-
-
-def listed(row: PersonRow, person_ref: str, badges: Sequence[str], by: str = "import") -> o.PersonListed:
-    """A roster row as the domain hears it: references, no names."""
-    contract = (row.enterprise, row.contract_from, row.contract_to) if row.enterprise and row.contract else None
-    consent = (row.enterprise, row.consent_until) if row.enterprise and row.consent_until else None
-    return o.PersonListed(
-        person_ref=person_ref,
-        role=row.role,
-        programme=row.programme,
-        active=row.active,
-        badges=tuple(badges),
-        qualifications=row.qualifications,
-        contract=contract,
-        consent=consent,
-        by=by,
-    )
 
 
 def machine_observations(machine_id: str, told: Told, retained: bool) -> Iterator[o.Observation]:

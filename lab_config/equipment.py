@@ -15,6 +15,9 @@ from lab_config.rules import read_rules
 from lab_config.tables import Table, did_you_mean, sentence
 
 WHEN_FULL = ("handover", "observe", "refuse")
+DESCRIBED = ("json", "text")
+"""The dialects that know nothing by themselves."""
+
 MOST_CREW = 99
 HIGHEST_PIN = 27
 HIGHEST_BAUD = 4_000_000
@@ -98,10 +101,24 @@ def _status(
     if dialect and dialect not in registry.machine_names():
         table.problem("dialect", f"“{dialect}” is not known.", did_you_mean(dialect, registry.machine_names()))
     elif dialect:
-        instance = _ask(table, lambda tried: registry.machine(dialect, tried), options)
+        if dialect in DESCRIBED:
+            _check_meaning(table, power, "states" in options)
+        # Asked again after a slip, a source may lack the topic that was refused.
+        instance = _ask(table, lambda tried: registry.machine(dialect, tried, any_topic=tried is not options), options)
         if instance is not None and "stale_after" not in own and not stale_is_ruled:
             stale_after_ms = instance.default_stale_after_ms
     return StatusSource(dialect, options, power), stale_after_ms
+
+
+def _check_meaning(table: Table, power: PowerThresholds | None, has_states: bool) -> None:
+    """A described source tells either words, which `states` lists, or watts, which the thresholds judge."""
+    if has_states and power is not None:
+        table.problem(
+            "running_above_w", "It has no meaning beside states.", "Keep the one that the topic really tells."
+        )
+    if not has_states and "running_above_w" not in table:
+        remedy = 'Write states = {RUN = "running"} for words, or running_above_w = 350 for watts.'
+        table.problem(None, "Nothing says what its values mean.", remedy)
 
 
 def _power(table: Table) -> PowerThresholds | None:
@@ -163,7 +180,7 @@ def _ask(table: Table, make: Callable[[Mapping[str, object]], T], options: Mappi
 
     It is asked again without each key it refused, so that one slip does not hide the next.
     """
-    tried, refused = dict(options), set[str]()
+    tried, refused = options, set[str]()
     while True:
         try:
             made = make(tried)
@@ -171,8 +188,22 @@ def _ask(table: Table, make: Callable[[Mapping[str, object]], T], options: Mappi
             if error.key in refused:
                 return None
             what, _, remedy = error.message.partition("; ")
-            table.problem(error.key, f"“{error.key}”: {what}.", f"{sentence(remedy or 'see its documentation')}")
+            what = what if what.startswith("there is") else f"“{error.key}” {what}"
+            table.problem(error.key, sentence(what), sentence(remedy or "see its documentation"))
             refused.add(error.key)
-            tried.pop(error.key, None)
+            tried = _without(tried, error.key)
+        except (registry.RegistryError, ImportError) as error:
+            table.problem(None, sentence(str(error)), "Uninstall or update the package that brings it.")
+            return None
         else:
             return None if refused else made
+
+
+def _without(options: Mapping[str, object], key: str) -> dict[str, object]:
+    """The options without `key`, which may be one value of a table, as in `states.RUN`."""
+    head, _, tail = key.partition(".")
+    left = {name: value for name, value in options.items() if name != head}
+    inner = options.get(head)
+    if tail and isinstance(inner, Mapping) and len(inner) > 1:
+        left[head] = {name: value for name, value in inner.items() if name != tail}
+    return left

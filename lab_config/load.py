@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lab_config.equipment import read_machine, read_reader, read_screen
-from lab_config.model import LANGUAGES, Lab, LocalText, Mqtt, Rules
+from lab_config.model import LANGUAGES, Lab, Mqtt, Rules
 from lab_config.network import read_enterprise, read_mqtt, read_web
 from lab_config.places import lines_of
 from lab_config.problems import ConfigurationError, Problem
@@ -109,8 +109,8 @@ def _lab(
     identifier = head.identifier(_ID, _ID_LETTERS)
     lab = Lab(
         id=identifier,
-        name=head.local_text("name", identifier or "lab"),
-        organisation=head.local_text("organisation", "") if "organisation" in head else LocalText({}),
+        name=head.local_text("name", identifier),
+        organisation=head.local_text("organisation", ""),
         timezone=_timezone(head),
         languages=head.texts("languages", LANGUAGES) if "languages" in head else LANGUAGES,
         academic_hour_ms=head.duration("academic_hour", Lab.academic_hour_ms, zero=False),

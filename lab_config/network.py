@@ -30,7 +30,7 @@ def read_web(table: Table | None) -> Web:
     )
     if web.listen == web.kiosk_listen and not web.listen.endswith(":0"):
         table.problem("kiosk_listen", f"The staff side has {web.listen} already.", "Give it a port of its own.")
-    _both(table, "tls_cert", web.tls_cert, "tls_key", web.tls_key)
+    _refuse_lone_key(table, "tls_key", web.tls_key, "tls_cert", web.tls_cert)
     table.close()
     return web
 
@@ -48,7 +48,7 @@ def read_mqtt(table: Table | None) -> Mqtt | None:
         cert_file=table.file_name("cert_file"),
         key_file=table.file_name("key_file"),
     )
-    _both(table, "cert_file", mqtt.cert_file, "key_file", mqtt.key_file)
+    _refuse_lone_key(table, "key_file", mqtt.key_file, "cert_file", mqtt.cert_file)
     if mqtt.password_file and not mqtt.username:
         table.problem("password_file", "There is a password and nobody it belongs to.", 'Write username = "...".')
     if mqtt.cert_file and not mqtt.ca_file:
@@ -137,10 +137,7 @@ def _refuse_unsafe_url(table: Table, url: str) -> None:
         table.problem("url", f"{address} is an address of the house.", remedy)
 
 
-def _both(table: Table, first: str, first_value: str | None, second: str, second_value: str | None) -> None:
-    for there, there_value, other, other_value in (
-        (first, first_value, second, second_value),
-        (second, second_value, first, first_value),
-    ):
-        if there_value and not other_value:
-            table.problem(there, f"It stands without {other}.", f'Write {other} = "..." too, or neither.')
+def _refuse_lone_key(table: Table, key: str, key_file: str | None, cert: str, cert_file: str | None) -> None:
+    """A certificate's file may hold its key too, but a key alone proves nothing."""
+    if key_file and not cert_file:
+        table.problem(key, f"It stands without {cert}.", f'Write {cert} = "..." too.')

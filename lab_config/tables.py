@@ -97,10 +97,10 @@ class Table:
         return f"{self._source.file.name}:{line}" if line else f"{self._source.file.name}, {dotted(self._path)}"
 
     def problem(self, key: str | None, what: str, remedy: str) -> None:
-        """Note a problem of `key`, or of the table itself."""
+        """Note a problem of `key` (or `key.inner`), or of the table itself."""
         source, path = self._source, self._path
         if key is not None:
-            source, path = self._sources.get(key, source), (*path, key)
+            source, path = self._sources.get(key, source), (*path, *key.split(".", 1))
         self._problems.append(Problem(source.file, dotted(path), what, remedy, line_of(source.lines, path)))
 
     def text(self, key: str, default: str = "", *, required: bool = False) -> str:
@@ -209,7 +209,9 @@ class Table:
     def local_text(self, key: str, fallback: str) -> LocalText:
         """A text, or a table of texts by language; `fallback`, an id, where it is left out."""
         self._asked.add(key)
-        value = self._values.get(key, fallback)
+        if key not in self._values:
+            return LocalText({"und": fallback} if fallback else {})
+        value = self._values[key]
         if isinstance(value, str):
             value = {"und": value}
         elif not isinstance(value, dict) or not value:
@@ -222,7 +224,8 @@ class Table:
             elif language != "und" and not _LANGUAGE.fullmatch(language):
                 self.problem(key, f"“{language}” is not a language.", did_you_mean(language, ("kk", "ru", "en")))
             elif not isinstance(text, str) or not text.strip():
-                self.problem(key, f"Its text in “{language}” is empty or not a text.", _LOCAL_TEXT_REMEDY)
+                where = "" if language == "und" else f" in “{language}”"
+                self.problem(key, f"Its text{where} is empty or none.", _LOCAL_TEXT_REMEDY)
             else:
                 texts[language] = text
         return LocalText(texts)

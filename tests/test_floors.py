@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ FLOORS = {
     "kiosk.records": 3,
     "kiosk.control": 3,
     "kiosk.people_csv": 3,
+    "kiosk.replay": 3,
     "lab_config": 3,
     "kiosk.domain": 2,
     "kiosk.commands": 2,
@@ -58,6 +60,7 @@ IMPURE |= {"socket", "sqlite3", "sqlite_utils", "subprocess", "tempfile", "threa
 PACING = {"monotonic", "monotonic_ns"}
 TIME_HOMES = {
     "kiosk.clock": None,  # everything
+    "kiosk.cli": PACING | {"sleep"},  # a command that waits for somebody
     "kiosk.web": PACING,  # streams, sign-ins and screens keep real time
     "kiosk.sync": PACING,
     "kiosk.hub": PACING,
@@ -130,9 +133,15 @@ def longest_prefix(module: str, names: object) -> str | None:
     return next((name for name in found if name in names), None)  # type: ignore[operator]
 
 
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """Every node of a source, functions and type checking included."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
 def imports(module: str, text: str) -> Iterator[tuple[int, str]]:
-    """(line, full name) of everything imported anywhere in the file, functions and type checking included."""
-    for node in ast.walk(ast.parse(text)):
+    """(line, full name) of everything imported anywhere in the file."""
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -147,14 +156,13 @@ def imports(module: str, text: str) -> Iterator[tuple[int, str]]:
 def names_used(module: str, text: str) -> Iterator[tuple[int, str]]:
     """(line, dotted name) of everything imported or reached through an import: `from time import time as t` too."""
     known: dict[str, str] = {}
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             known.update({(alias.asname or alias.name.partition(".")[0]): alias.name for alias in node.names})
         elif isinstance(node, ast.ImportFrom) and not node.level:
             known.update({(alias.asname or alias.name): f"{node.module}.{alias.name}" for alias in node.names})
     yield from imports(module, text)
-    for node in ast.walk(tree):
+    for node in nodes(text):
         first, dot, rest = dotted(node).partition(".")
         if first in known:
             yield node.lineno, known[first] + dot + rest  # type: ignore[attr-defined]
@@ -234,7 +242,7 @@ def draws_lots(module: str, text: str) -> Iterator[str]:
 
 def prints(module: str, text: str) -> Iterator[str]:
     """print() anywhere, and click.echo outside the commands."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield f"{module}:{node.lineno} prints"
     if longest_prefix(module, {"kiosk.cli"}) is None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import serial
 from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
@@ -68,9 +69,8 @@ def try_port(reader: Reader, devices: Path = Path("/dev")) -> Finding:
         return Finding(device, False, "this user may not open it.", _permission_remedy(Path(reader.port)))
     except OSError as error:
         if error.errno == errno.EBUSY:
-            return Finding(
-                device, False, "another program holds it.", f"Unless it is the kiosk, stop it: fuser {reader.port}"
-            )
+            remedy = f"Unless it is the kiosk itself, stop that program; fuser {reader.port} tells which."
+            return Finding(device, False, "another program holds it.", remedy)
         return Finding(device, False, f"it does not open: {error.strerror}.", "Unplug the reader and plug it in again.")
     try:
         if not os.isatty(descriptor):
@@ -94,9 +94,8 @@ def try_file(purpose: str, file: Path) -> Finding:
     except FileNotFoundError:
         return Finding(device, False, "there is no such file.", "Write it, or correct its name in the configuration.")
     except OSError as error:
-        return Finding(
-            device, False, f"it cannot be looked at: {error.strerror}.", "Run this as the user of the service."
-        )
+        remedy = "Run this as the user of the service."
+        return Finding(device, False, f"it cannot be looked at: {error.strerror}.", remedy)
     if stat.S_ISDIR(mode):
         return Finding(device, False, "it is a folder.", "Name the file in it.")
     if mode & (stat.S_IROTH | stat.S_IWOTH) and "certificate" not in purpose:
@@ -119,14 +118,16 @@ def try_broker(mqtt: Mqtt) -> Finding:
     client.connect_timeout = BROKER_PATIENCE_S
     try:
         _give_credentials(client, mqtt)
+    except (OSError, ValueError) as error:
+        remedy = "Check the files that [mqtt] names, and run this as the user of the service."
+        return Finding(device, False, f"its credentials cannot be used: {error}.", remedy)
+    try:
         client.connect(mqtt.host, mqtt.port)
     except ssl.SSLError as error:
         return Finding(device, False, f"TLS failed: {error.reason}.", "Check ca_file, cert_file and key_file.")
     except OSError as error:
-        words = error.strerror or "no answer"
-        return Finding(
-            device, False, f"it cannot be reached: {words}.", "Start it (systemctl start mosquitto), or correct [mqtt]."
-        )
+        remedy = "Start it (systemctl start mosquitto), or correct host and port in [mqtt]."
+        return Finding(device, False, f"it cannot be reached: {error.strerror or 'no answer'}.", remedy)
     client.loop_start()
     try:
         if not answered.wait(BROKER_PATIENCE_S):
@@ -147,9 +148,7 @@ def try_disk(data: Path) -> Finding:
     if free < LEAST_FREE_BYTES:
         return Finding(device, False, detail, "Free some space, or move the data folder to a larger card.")
     if not os.access(folder, os.W_OK):
-        return Finding(
-            device, False, "this user may not write there.", f"Run this as the user of the service, or chown {folder}"
-        )
+        return Finding(device, False, "this user may not write there.", "Run this as the user of the service.")
     return Finding(device, True, detail)
 
 
@@ -158,19 +157,15 @@ def try_clock() -> Finding:
     size = 512  # struct timex has 208 bytes on 64-bit Linux; modes = 0 only reads
     code = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(size))
     if code in {-1, _TIME_ERROR}:
-        remedy = (
-            "Connect a network with a time server (systemctl enable --now systemd-timesyncd), or fit a hardware clock."
-        )
+        remedy = "Give it a time server (systemctl enable --now systemd-timesyncd) or a hardware clock."
         return Finding("clock", False, "it is not synchronised.", remedy)
     return Finding("clock", True, "it is synchronised.")
 
 
 def _try_port_url(device: str, url: str) -> Finding:
     """A reader over the network, by pyserial."""
-    import serial  # noqa: PLC0415 (only where a reader is remote)
-
     try:
-        serial.serial_for_url(url, timeout=1).close()
+        serial.serial_for_url(url, timeout=1).close()  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         return Finding(device, False, f"it does not open: {error}.", "Check the address, and that the other end runs.")
     return Finding(device, True, "it opens.")

@@ -107,6 +107,8 @@ class Session:
     decisions: list[Decision] = field(default_factory=list)
     released: dict[str, list[int]] = field(default_factory=dict)
     """By enterprise: the decisions (their entries' numbers) whose records were released."""
+    released_seqs: dict[str, list[int]] = field(default_factory=dict)
+    """By enterprise: the entries' numbers of those records."""
 
     @property
     def is_open(self) -> bool:
@@ -155,6 +157,7 @@ class State:
         self.person_seq: dict[tuple[str, str], int] = {}
         self.touched: set[int] = set()
         """Sessions whose numbers may have changed since the views were last written."""
+        self.touched_machines: set[str] = set()
 
     def machine(self, machine_id: str) -> MachineState:
         """A machine's state; made when first asked for, since a machine may leave the configuration."""
@@ -276,6 +279,7 @@ def _config_adopted(state: State, _entry: e.Entry, body: e.ConfigAdopted) -> Non
     state.timeline.set_zone(state.book.timezone)
     for machine_id in state.book.machines:
         state.machine(machine_id)
+        state.touched_machines.add(machine_id)
 
 
 @_follows(e.RulesAdopted)
@@ -385,6 +389,7 @@ def _still_here(state: State, _entry: e.Entry, body: e.StillHere) -> None:
 def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     moment = state.timeline.moment(body.at)
     state.machine(body.machine).history.append((moment, body.state))
+    state.touched_machines.add(body.machine)
     _touch_since(state, body.machine, moment)
 
 
@@ -407,6 +412,7 @@ def _touch_since(state: State, machine_id: str, moment: Moment) -> None:
 @_follows(e.MachineLocked)
 def _machine_locked(state: State, _entry: e.Entry, body: e.MachineLocked) -> None:
     state.machine(body.machine).locked = body.locked
+    state.touched_machines.add(body.machine)
 
 
 @_follows(e.SessionReviewed)
@@ -437,9 +443,10 @@ def _session_reviewed(state: State, entry: e.Entry, body: e.SessionReviewed) -> 
 
 
 @_follows(e.RecordReleased)
-def _record_released(state: State, _entry: e.Entry, body: e.RecordReleased) -> None:
+def _record_released(state: State, entry: e.Entry, body: e.RecordReleased) -> None:
     session = state.sessions[body.session]
     session.released.setdefault(body.enterprise, []).append(session.decisions[-1].seq)
+    session.released_seqs.setdefault(body.enterprise, []).append(entry.seq)
     state.person_seq[session.person_ref, body.enterprise] = body.record["person_seq"]
 
 

@@ -78,6 +78,11 @@ class Timeline:
         boot.wall_offset_ms = stamp.wall_ms - stamp.boot_ms
         return Moment(number, stamp.boot_ms)
 
+    @property
+    def boot_ids(self) -> frozenset[str]:
+        """The boots that are known."""
+        return frozenset(self._numbers)
+
     def set_zone(self, timezone: str) -> None:
         """The lab's zone, as configured; it moves no moment, only local dates."""
         self.zone = ZoneInfo(timezone)

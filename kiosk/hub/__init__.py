@@ -1,0 +1,1 @@
+"""At the enterprise: verify, keep, show."""

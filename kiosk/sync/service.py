@@ -78,7 +78,7 @@ class Service:
         self._failure: BaseException | None = None
 
     def stop(self) -> None:
-        """End after the steps under way; may be called from a signal handler."""
+        """End after the steps under way."""
         self._stop.set()
 
     def run(self) -> None:
@@ -89,7 +89,10 @@ class Service:
         ]
         for thread in threads:
             thread.start()
-        self._stop.wait()
+        try:
+            self._stop.wait()
+        finally:  # also where the main thread is interrupted
+            self._stop.set()
         for thread in threads:
             thread.join(timeout=2)  # one that waits for an answer is cut: the delivery is sent again, under its id
         if self._failure is not None:
@@ -105,7 +108,7 @@ class Service:
             except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
                 results.append(error)
 
-        threads = [threading.Thread(target=drain, args=(stepper,)) for stepper in self._steppers]
+        threads = [threading.Thread(target=drain, args=(stepper,), daemon=True) for stepper in self._steppers]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -118,14 +121,9 @@ class Service:
     @staticmethod
     def _drain(stepper: Stepper) -> bool:
         rebuilds = 0
-        while True:
-            step = stepper.step(at_once=True)
-            if step is Step.REBUILD:
-                rebuilds += 1
-            if step is Step.IDLE:
-                return True
-            if step in (Step.FAILED, Step.STOPPED) or rebuilds > REBUILDS:
-                return False
+        while (step := stepper.step(at_once=True)) in (Step.DELIVERED, Step.REBUILD) and rebuilds <= REBUILDS:
+            rebuilds += step is Step.REBUILD
+        return step is Step.IDLE
 
     def _guard(self, stepper: Stepper) -> None:
         try:

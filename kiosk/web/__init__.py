@@ -1,0 +1,1 @@
+"""Shows what happened and passes on what people ask; writes nothing."""

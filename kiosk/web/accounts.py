@@ -27,7 +27,7 @@ QUEUE_S = 5.0
 """How long a login waits for the one before it."""
 
 
-class Account(UserMixin):  # type: ignore[misc]
+class Account(UserMixin):
     """The signed-in person, as one request sees them."""
 
     def __init__(self, token: str, user_ref: str, name: str, role: str, person_ref: str | None) -> None:

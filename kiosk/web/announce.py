@@ -75,9 +75,6 @@ class Tapped:
         """`message` in the person's language."""
         return self.words.gettext(message, **values)
 
-    def duration_since(self, start_ms: int, now_ms: int) -> str:
-        return hours_minutes(now_ms - start_ms)
-
 
 class Announcer:
     """Holds the compiled templates and the lab; reads through the connection it is given."""
@@ -198,7 +195,9 @@ def _told(services: Services, tapped: Tapped) -> Answer:
         lines = [say("Another person took over."), say("To start, tap your card again.")]
         return Answer("tell", say("Your session ended at %(time)s", time=ended), lines, machine, totals=False)
     if body["outcome"] == "instructor":
-        return Answer("tell", say("Instructor"), [say("An instructor's card starts no session.")], machine, totals=False)
+        return Answer(
+            "tell", say("Instructor"), [say("An instructor's card starts no session.")], machine, totals=False
+        )
     return Answer("tell", say("Card read"), [say("Tap your card at the reader of your machine.")], totals=False)
 
 

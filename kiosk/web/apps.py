@@ -44,7 +44,10 @@ ERROR_WORDS = {
     404: (N_("There is no such page"), N_("Check the address.")),
     405: (N_("There is no such page"), N_("Check the address.")),
     413: (N_("Too large"), N_("Send less at once.")),
-    500: (N_("Something went wrong here"), N_("The recording goes on. Try again; if it stays, tell the administrator.")),
+    500: (
+        N_("Something went wrong here"),
+        N_("The recording goes on. Try again; if it stays, tell the administrator."),
+    ),
     503: (N_("Busy at the moment"), N_("Wait a little and try again.")),
 }
 
@@ -79,12 +82,12 @@ def create_staff_app(services: Services) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # lives as long as the sign-in, which ends by itself
     )
     app.session_interface = _SecureWhereTls()
-    CSRFProtect(app)
+    CSRFProtect(app)  # type: ignore[no-untyped-call]
     sign_ins = SignIns()
     app.extensions["sheber"] = {"services": services, "sign_ins": sign_ins, "throttle": Throttle()}
-    manager = LoginManager(app)
+    manager = LoginManager(app)  # type: ignore[no-untyped-call]
     manager.login_view = "login.ask"
-    manager.login_message = None
+    manager.login_message = ""
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def _load(token: str) -> Account | None:
@@ -132,7 +135,7 @@ def find_account(services: Services, token: str, name: str) -> Account | None:
     return Account(token, user.user_ref, user.name, user.role, user.person_ref)
 
 
-def usable(services: Services, user: people.UserRow) -> bool:
+def usable(services: Services, user: people.User) -> bool:
     """May this account be used today? `until` is its last day."""
     return bool(user.active) and (user.until is None or today(services.lab, services.wall_ms()) <= user.until)
 
@@ -160,7 +163,7 @@ def _plain_app(services: Services) -> Flask:
     app = Flask("kiosk.web", static_folder=str(static_folder()))
     app.config.update(SECRET_KEY=services.secret_key, MAX_CONTENT_LENGTH=BODY_LIMIT, SEND_FILE_MAX_AGE_DEFAULT=300)
     app.jinja_options = {"trim_blocks": True}
-    Babel(
+    Babel(  # type: ignore[no-untyped-call]
         app,
         default_locale=services.lab.languages[0],
         default_translation_directories=str(words.LOCALE_FOLDER),

@@ -22,6 +22,7 @@ from typing import Any
 
 from kiosk.store.schema import open_reader
 from kiosk.web.announce import ANSWERS, BOARD_TYPES, Announcer, Event
+from kiosk.web.reading import Reading
 from kiosk.web.services import Services
 
 LOG = logging.getLogger(__name__)
@@ -107,9 +108,12 @@ class Feed:
 
     # --- the thread
 
+    def _reading(self, connection: sqlite3.Connection) -> Reading:
+        return Reading(connection, self._services.lab)
+
     def _run(self) -> None:
         with closing(open_reader(self._services.database)) as connection:
-            self._last = _newest(connection)
+            self._last = self._reading(connection).newest_seq()
             next_status = next_beat = monotonic()
             try:
                 while not self._stopping:
@@ -213,10 +217,10 @@ class Feed:
     def _follow(self, connection: sqlite3.Connection) -> None:
         """Announces every entry committed since the last time: answers first, the board when it is due."""
         if not self._streams:
-            self._last = _newest(connection)
+            self._last = self._reading(connection).newest_seq()
             return
         while True:
-            rows = _rows(connection, self._last, self._last + BATCH_ROWS)
+            rows = self._reading(connection).entries(self._last, self._last + BATCH_ROWS)
             if not rows:
                 return
             self._last = int(rows[-1][0])
@@ -225,7 +229,7 @@ class Feed:
             self._board_dirty = self._board_dirty or any(row[1] in BOARD_TYPES for row in rows)
 
     def _taps(self, connection: sqlite3.Connection, after: int, upto: int) -> list[Event]:
-        return self._answers(connection, _rows(connection, after, upto))
+        return self._answers(connection, self._reading(connection).entries(after, upto))
 
     def _answers(self, connection: sqlite3.Connection, rows: list[tuple[int, str, bytes]]) -> list[Event]:
         bodies = [json.loads(row[2]) for row in rows if row[1] in ANSWERS]
@@ -253,14 +257,3 @@ class Feed:
             self._board_dirty = self._board_dirty or seen != self._status_seen
             self._status_seen = seen
             self._broadcast(event)
-
-
-def _newest(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT max(seq) FROM ledger").fetchone()
-    return -1 if row[0] is None else int(row[0])
-
-
-def _rows(connection: sqlite3.Connection, after: int, upto: int) -> list[tuple[int, str, bytes]]:
-    return connection.execute(
-        "SELECT seq, type, bytes FROM ledger WHERE seq > ? AND seq <= ? ORDER BY seq", (after, upto)
-    ).fetchall()

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_babel import gettext
-from flask_login import current_user, login_required, login_user, logout_user
+from flask_login import login_required, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from kiosk.store import people
@@ -23,7 +23,7 @@ LONGEST = 200
 @login.get("/login")
 def ask() -> str | Response:
     """The form."""
-    if current_user.is_authenticated:
+    if account().is_authenticated:
         return redirect(local_path(request.args.get("next", "")))
     return render_template("staff/login.html", next=request.args.get("next", ""), name="")
 
@@ -52,7 +52,9 @@ def enter() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]:
     throttle.succeeded(name)
     forget_session()
     sign_ins: SignIns = current_app.extensions["sheber"]["sign_ins"]
-    login_user(Account(sign_ins.begin(user.name), user.user_ref, user.name, user.role, user.person_ref))
+    login_user(  # type: ignore[no-untyped-call]
+        Account(sign_ins.begin(user.name), user.user_ref, user.name, user.role, user.person_ref)
+    )
     return redirect(local_path(request.form.get("next", "")))
 
 
@@ -62,7 +64,7 @@ def leave() -> Response:
     """Ends the sign-in here and for every copy of its cookie."""
     sign_ins: SignIns = current_app.extensions["sheber"]["sign_ins"]
     sign_ins.end(account().token)
-    logout_user()
+    logout_user()  # type: ignore[no-untyped-call]
     forget_session()
     return redirect(url_for("login.ask"))
 

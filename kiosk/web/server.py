@@ -56,7 +56,7 @@ class _PatientConnections(ConnectionManager):
     """
 
     def _from_server_socket(self, server_socket: socket.socket) -> None:
-        connection = super()._from_server_socket(server_socket)
+        connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
         if connection is not None:
             self.put(connection)
 
@@ -95,7 +95,7 @@ class _Gateway(Gateway_10):
 
 
 def _screen(query: dict[str, list[str]]) -> str | None:
-    return query.get("screen", [None])[0]  # type: ignore[list-item]
+    return query["screen"][0] if "screen" in query else None
 
 
 class _Cheroot(WSGIServer):
@@ -110,7 +110,8 @@ class _Cheroot(WSGIServer):
     def prepare(self) -> None:
         super().prepare()
         # Made by cheroot a moment ago and not running yet: closing it forgets only the listening socket.
-        self._connections.close()
+        made: ConnectionManager = self._connections  # type: ignore[has-type]
+        made.close()
         self._connections = _PatientConnections(self)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -81,8 +80,3 @@ def parse_hours_minutes(text: str) -> int | None:
     if ":" in text and not (minutes.isdecimal() and minutes.isascii() and len(minutes) == 2 and int(minutes) < 60):
         return None
     return (int(hours) * 60 + int(minutes or 0)) * 60_000
-
-
-def total(durations: Mapping[str, int], states: Iterable[str]) -> int:
-    """The sum of `durations` over `states`."""
-    return sum(durations.get(state, 0) for state in states)

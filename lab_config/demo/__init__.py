@@ -1,7 +1,7 @@
 """The demo lab: a whole invented workshop, which is also the example to copy.
 
-`people.csv` is its roster. Its column `qualifications` holds `id[:valid_until]` separated by spaces; an id has a colon of
-its own (`briefing:cnc`), so only a trailing ISO date is the last valid day: `briefing:cnc:2027-06-30`.
+`people.csv` is its roster. Its column `qualifications` holds `id[:valid_until]` separated by spaces; an id has a colon
+of its own (`briefing:cnc`), so only a trailing ISO date is the last valid day: `briefing:cnc:2027-06-30`.
 """
 
 from __future__ import annotations
@@ -60,21 +60,18 @@ def _given(values: Mapping[str, str], key: str, what: str) -> str:
     return values[key]
 
 
-def _toml(parts: Mapping[str, object]) -> str:
+def _toml(parts: Mapping[str, dict[str, object] | list[dict[str, object]]]) -> str:
     """Tables and arrays of tables one level deep, as TOML."""
-    lines = [
-        "# Written at each start of the demo; the example with explanations is lab_config/demo/connections.toml.",
-        "",
-    ]
+    lines = [f"# Written at each start of the demo; lab_config/demo/{CONNECTIONS} explains every line.", ""]
     for name, part in parts.items():
-        header = f"[[{name}]]" if isinstance(part, list) else f"[{name}]"
-        for table in part if isinstance(part, list) else [part]:
+        header, tables = (f"[[{name}]]", part) if isinstance(part, list) else (f"[{name}]", [part])
+        for table in tables:
             lines += [header, *(f"{key} = {_value(value)}" for key, value in table.items()), ""]
     return "\n".join(lines)
 
 
 def _value(value: object) -> str:
-    """A value as TOML; its texts, numbers and lists are written like JSON's."""
+    """A value as TOML, whose texts, numbers and lists are written like JSON's."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,174 @@
+"""A machine that is not there: a believable day of work, published over a real broker, with faults on request."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+
+from paho.mqtt.client import Client, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
+
+from firmware_bridge.simulator.voices import VOICES, Doing, Said
+
+FAULTS = ("silence", "offline", "garbage")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How much power a phase takes, how long it lasts, and what follows with which weight."""
+
+    power_w: float
+    shortest_s: float
+    longest_s: float
+    next: tuple[tuple[str, int], ...]
+
+
+PHASES = {
+    "off": Phase(0.4, 600, 1_800, (("setup", 1),)),
+    "setup": Phase(180, 120, 600, (("running", 1),)),
+    "running": Phase(900, 600, 2_400, (("idle", 3), ("setup", 1))),
+    "idle": Phase(60, 60, 420, (("running", 3), ("setup", 1))),
+    "fault": Phase(55, 120, 600, (("setup", 1),)),
+}
+"""Off and fault come on request only: nobody switches a machine off in the middle of a lesson."""
+NOISE = 0.08
+"""Watts scatter by this part of their mean."""
+
+
+class VirtualMachine:
+    """One machine behind one dialect. `step` moves it; `Workshop` calls that. Same seed, same day."""
+
+    def __init__(
+        self, machine: str, dialect: str, *, host: str, port: int, seed: int = 0, period_s: float = 10
+    ) -> None:
+        """`period_s`: how often it repeats itself, in seconds of its own clock."""
+        self.id = machine
+        self.voice = VOICES[dialect](machine)
+        self._where = host, port
+        self._chance = Random(f"{seed}/{machine}")  # noqa: S311  a simulation, not a secret
+        self._period_s = period_s
+        self._lock = threading.RLock()
+        self._phase, self._phase_ends_s = "idle", 0.0
+        self._said: str | None = None
+        self._fault: str | None = None
+        self._now_s = self._spoke_s = self._energy_ws = 0.0
+        self._client: Client | None = None
+
+    @property
+    def phase(self) -> str:
+        """What it is doing."""
+        return self._phase
+
+    @property
+    def status(self) -> dict[str, object]:
+        """The `status` table of `lab.toml` that hears it."""
+        return self.voice.status()
+
+    def start(self) -> None:
+        """Come to the broker; one that is not there yet is waited for."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+
+    def stop(self) -> None:
+        """Leave, politely: the broker sends no will."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
+
+    def set_phase(self, phase: str, *, hold: bool = False) -> None:
+        """Begin `phase` now; with `hold` it lasts until the next call, otherwise the day goes on from it."""
+        with self._lock:
+            self._begin(phase)
+            if hold:
+                self._phase_ends_s = float("inf")
+
+    def set_fault(self, fault: str | None) -> None:
+        """Begin a fault of `FAULTS`, or end it with None.
+
+        `silence`: it works on and says nothing. `offline`: the connection breaks, so the broker sends the will.
+        `garbage`: each message is followed by one that nobody can understand.
+        """
+        if fault is not None and fault not in FAULTS:
+            raise ValueError(f"no fault {fault}; those there are: {', '.join(FAULTS)}")
+        with self._lock:
+            before, self._fault = self._fault, fault
+            self._said = None
+            broken = self._client if fault == "offline" else None
+            if broken is not None:
+                self._client = None
+        if broken is not None:
+            _break(broken)
+        elif before == "offline" and fault != "offline":
+            self.start()
+
+    def step(self, now_s: float) -> None:
+        """Be at `now_s` of its own clock: end the phase that is over, and say what is due."""
+        with self._lock:
+            watts = self._watts()
+            self._energy_ws += watts * max(0.0, now_s - self._now_s)
+            self._now_s = now_s
+            if now_s >= self._phase_ends_s:
+                names, weights = zip(*PHASES[self._phase].next, strict=True)
+                self._begin(self._chance.choices(names, weights)[0])
+            due = self.voice.repeats and now_s - self._spoke_s >= self._period_s
+            if self._phase != self._said or due:
+                self._speak(Doing(self._phase, watts, now_s, self._energy_ws))
+
+    def _begin(self, phase: str) -> None:
+        plan = PHASES[phase]
+        self._phase = phase
+        self._phase_ends_s = self._now_s + self._chance.uniform(plan.shortest_s, plan.longest_s)
+
+    def _watts(self) -> float:
+        mean = PHASES[self._phase].power_w
+        return max(0.0, self._chance.gauss(mean, mean * NOISE))
+
+    def _speak(self, doing: Doing) -> None:
+        client = self._client
+        if self._fault in ("silence", "offline") or client is None or not client.is_connected():
+            return
+        changes = [] if self._said is None else self.voice.changed(self._said, doing)
+        said = [*changes, *self.voice.now(doing)]
+        if self._fault == "garbage":
+            said.append(self.voice.garbage(self._chance))
+        for one in said:
+            _publish(client, one)
+        self._said, self._spoke_s = doing.state, doing.at_s
+
+    def _connect(self) -> Client:
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv311, clean_session=True)
+        client.reconnect_delay_set(1, 2)
+        will = self.voice.will()
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        client.on_connect = self._on_connect
+        client.connect_async(*self._where, keepalive=10)
+        client.loop_start()
+        return client
+
+    def _on_connect(self, client: Client, *_: object) -> None:
+        for one in self.voice.birth():
+            _publish(client, one)
+        # Without the lock: a caller that holds it may be waiting for this very thread to end.
+        self._said = None
+
+
+def _break(client: Client) -> None:
+    """Vanish without a word."""
+    # paho's thread sees the connection go and would come back at once: it must not.
+    client.reconnect_delay_set(60, 60)
+    wire = client.socket()
+    if isinstance(wire, socket.socket):
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
+    client.loop_stop()
+
+
+def _publish(client: Client, said: Said) -> None:
+    client.publish(said.topic, said.payload, qos=1, retain=said.retain)

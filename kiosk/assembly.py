@@ -1,0 +1,276 @@
+"""Builds, starts, watches and stops everything of one kiosk. The only place where the parts meet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from firmware_bridge import registry
+from firmware_bridge.mqtt_link import Broker, MqttLink, Presence
+from firmware_bridge.observations import Observation, ReaderChanged
+from firmware_bridge.serial_link import SerialLink
+from kiosk.clerk import Clerk
+from kiosk.clock import Clock, SystemClock
+from kiosk.commands import Command, Done
+from kiosk.control import ControlServer
+from kiosk.disclosure import Disclosure
+from kiosk.domain.entries import Entry, SessionClosed, SessionOpened, StateChanged
+from kiosk.inbox import Inbox
+from kiosk.office import CONTROL_SOCKET, DATABASE
+from kiosk.refs import new_token
+from lab_config.model import Lab, Mqtt
+
+if TYPE_CHECKING:
+    from kiosk.web.feed import Feed
+    from kiosk.web.server import Server
+    from kiosk.web.services import KioskStatus
+
+log = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 60.0
+WATCH_EVERY_S = 1.0
+EXIT_CRASHED = 70
+
+SimulateTap = Callable[[str, str], None]
+
+
+@dataclass
+class Kiosk:
+    """A running kiosk. `start` returns once taps are accepted and both listeners answer."""
+
+    lab: Lab
+    data: Path
+    clock: Clock = field(default_factory=SystemClock)
+    simulate_tap: SimulateTap | None = None
+    """Only the demo: puts a badge on a virtual reader's line."""
+
+    def start(self) -> None:
+        """Capture first, screens after: a tap must not wait for a web framework to be imported."""
+        end_the_process_with_any_thread()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._inbox = Inbox(self.clock)
+        self._reader_words: dict[str, ReaderChanged] = {}
+        self._occupied: dict[str, set[int]] = {}
+        self._feed: Feed | None = None
+        self._servers: list[Server] = []
+        self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
+        self._clerk.start()
+        self._clerk.wait_ready(READY_TIMEOUT_S)
+        self._serial = self._start_readers()
+        self._mqtt = self._start_mqtt()
+        self._disclosure = Disclosure(self.data / DATABASE, self.submit)
+        self._control = ControlServer(self.data / CONTROL_SOCKET, self._disclosure.handlers())
+        self._control.start()
+        self._start_web()
+
+    def stop(self) -> None:
+        """Stop hearing, write what was heard, stop answering. Nothing that was acknowledged is lost."""
+        for link in self._serial:
+            link.stop()
+        if self._mqtt is not None:
+            self._mqtt.stop()
+        self._control.stop()
+        self._inbox.close()
+        self._clerk.join(READY_TIMEOUT_S)
+        if self._feed is not None:
+            self._feed.stop()
+        for server in self._servers:
+            server.stop()
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Of the kiosk screen and of the staff side."""
+        screen, staff = self._servers
+        return screen.address, staff.address
+
+    def submit(self, command: Command) -> Done:
+        """Ask the clerk; raises `CommandRefused`."""
+        return self._clerk.submit(command)
+
+    def watch(self, stopping: threading.Event) -> None:
+        """Until `stopping` is set; ends the process if a part died quietly."""
+        while not stopping.wait(WATCH_EVERY_S):
+            dead = [link for link in self._serial if not link.is_alive()]
+            deaf = self._mqtt is not None and self._mqtt.is_deaf()
+            if dead or deaf or not self._clerk.is_alive():
+                log.critical("a part of the kiosk died (clerk, a reader or the broker's link): starting again")
+                crash()
+
+    def _start_readers(self) -> list[SerialLink]:
+        links = [
+            SerialLink(
+                reader.id,
+                reader.port,
+                registry.reader(reader.protocol, reader.options),
+                self._deliver,
+                baud=reader.baud,
+                transform=reader.transform,
+            )
+            for reader in self.lab.readers
+        ]
+        for link in links:
+            link.start()
+        return links
+
+    def _start_mqtt(self) -> MqttLink | None:
+        if self.lab.mqtt is None:
+            return None
+        machines = [
+            (machine.id, registry.machine(machine.status.dialect, machine.status.options))
+            for machine in self.lab.machines
+            if machine.status is not None
+        ]
+        presence = Presence(f"sheber/{self.lab.id}/kiosk/status")
+        link = MqttLink(broker(self.lab.mqtt), machines, self._deliver, _crashed, presence=presence)
+        link.start()
+        return link
+
+    def _start_web(self) -> None:
+        # Imported now, after the capture runs: they cost a third of a second on a small machine.
+        from kiosk.web.apps import create_kiosk_app, create_staff_app  # noqa: PLC0415
+        from kiosk.web.feed import Feed  # noqa: PLC0415
+        from kiosk.web.server import Server, is_loopback, self_made_certificate  # noqa: PLC0415
+        from kiosk.web.services import Services  # noqa: PLC0415
+
+        services = Services(
+            lab=self.lab,
+            database=self.data / DATABASE,
+            submit=self.submit,
+            wall_ms=self.clock.wall_ms,
+            status=self._status,
+            secret_key=_secret_key(self.data),
+            simulate_tap=self.simulate_tap,
+        )
+        self._feed = Feed(services)
+        self._feed.start()
+        tls: tuple[Path, Path] | None = None
+        web = self.lab.web
+        if web.tls_cert and web.tls_key:
+            tls = (Path(web.tls_cert), Path(web.tls_key))
+        elif not is_loopback(web.listen):
+            certificate, key, fingerprint = self_made_certificate(self.data)
+            log.warning("the staff side uses a certificate of its own; its SHA-256 fingerprint is %s", fingerprint)
+            tls = (certificate, key)
+        self._servers = [
+            Server(web.kiosk_listen, create_kiosk_app(services, self._feed), self._feed),
+            Server(web.listen, create_staff_app(services), tls=tls),
+        ]
+        for server in self._servers:
+            server.start()
+
+    def _deliver(self, observation: Observation, on_stored: Callable[[], None] | None = None) -> None:
+        if isinstance(observation, ReaderChanged):
+            self._reader_words[observation.reader] = observation
+        else:
+            self._inbox.deliver(observation, on_stored)
+
+    def _committed(self, entries: Sequence[Entry]) -> None:
+        """In the clerk's thread, after each commit: wake the streams, tell the broker."""
+        if self._feed is not None:
+            self._feed.wake()
+        for entry in entries:
+            self._publish(entry)
+
+    def _publish(self, entry: Entry) -> None:
+        """Machine states and occupancy for whoever listens; nothing about a person (contract, section 7)."""
+        body = entry.body
+        link = getattr(self, "_mqtt", None)
+        if isinstance(body, SessionOpened):
+            self._occupied.setdefault(body.machine, set()).add(entry.seq)
+        elif isinstance(body, SessionClosed):
+            self._occupied.setdefault(body.machine, set()).discard(body.session)
+        elif not isinstance(body, StateChanged):
+            return
+        if link is None:
+            return
+        topic = f"sheber/{self.lab.id}/machine/{body.machine}"
+        if isinstance(body, StateChanged):
+            link.publish(f"{topic}/state", body.state, retain=True)
+        else:
+            occupied = str(bool(self._occupied[body.machine])).lower()
+            link.publish(f"{topic}/session", f'{{"occupied":{occupied},"since_ms":{entry.stamp.wall_ms}}}', retain=True)
+
+    def _status(self) -> KioskStatus:
+        from kiosk.web.services import KioskStatus, ReaderStatus  # noqa: PLC0415 - see _start_web
+
+        readers: dict[str, ReaderStatus] = {}
+        counters: Counter[str] = Counter({f"entries_{name}_total": n for name, n in dict(self._clerk.counters).items()})
+        for reader, link in zip(self.lab.readers, self._serial, strict=True):
+            word = self._reader_words.get(reader.id)
+            readers[reader.id] = ReaderStatus(link.connected, word.detail if word is not None else "")
+            counters.update({f"serial_{name}_total": count for name, count in link.counts().items()})
+        if self._mqtt is not None:
+            counters.update({f"mqtt_{name}_total": count for name, count in self._mqtt.totals().items()})
+            for outcomes in self._mqtt.counts().values():
+                counters.update({f"mqtt_{name}_total": count for name, count in outcomes.items()})
+        return KioskStatus(
+            recording=self._clerk.is_alive(),
+            reason="" if self._clerk.is_alive() else "clerk_stopped",
+            broker=self._mqtt.connected if self._mqtt is not None else None,
+            readers=readers,
+            machines_heard=dict(self._clerk.heard_utc_ms),
+            counters=counters,
+            clock_synced=self.clock.stamp().synced,
+        )
+
+
+def broker(mqtt: Mqtt) -> Broker:
+    """The link's words for the broker of a lab."""
+    return Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password_file=mqtt.password_file,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+    )
+
+
+def end_the_process_with_any_thread() -> None:
+    """An uncaught exception in any thread ends the process: half a kiosk must not look like a whole one."""
+
+    def ended(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread is not None else "?"
+        _die(name, arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+
+    threading.excepthook = ended
+
+
+def crash() -> None:
+    """End at once with a non-zero status; what was acknowledged is on disk, and systemd starts the kiosk again."""
+    logging.shutdown()
+    os._exit(EXIT_CRASHED)
+
+
+def _crashed(error: BaseException) -> None:
+    _die("mqtt", type(error), error, error.__traceback__)
+
+
+def _die(
+    thread: str,
+    kind: type[BaseException],
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    trace = (kind, error if error is not None else kind(), traceback)
+    log.critical("the thread %s died, so the kiosk ends and is to be started again", thread, exc_info=trace)
+    crash()
+
+
+def _secret_key(data: Path) -> bytes:
+    """What session cookies are signed with; made once, readable by the kiosk's user alone."""
+    path = data / "web.secret"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(new_token())
+    return path.read_bytes()

@@ -1,0 +1,285 @@
+"""`sheber people`, `sheber badge` and `sheber user`: the roster, the cards and the accounts.
+
+Reading looks into the database; every change is a command to the kiosk, which alone writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from kiosk.cli.common import data_option, fail
+from kiosk.commands import (
+    AddUser,
+    AssignBadge,
+    BlockBadge,
+    Command,
+    CommandRefused,
+    Done,
+    ImportPeople,
+    PersonRow,
+    SetPassword,
+)
+from kiosk.people_csv import BadgeNumberError, badge_number, read_people
+from kiosk.store import people as store
+from kiosk.store.schema import StoreError, open_reader
+
+DATABASE = "kiosk.db"
+USER_ROLES = ("instructor", "lead", "admin", "auditor")
+MIN_PASSWORD = 8
+MAX_PASSWORD = 1_000
+MAX_NAME = 64
+
+_REFUSALS = {
+    "unknown_badge": "no such badge is known: look at sheber people list",
+    "badge_taken": "that badge belongs to somebody: block it, or give another one",
+    "unknown_person": "no such person is in the roster: look at sheber people list",
+    "user_exists": "there is an account of that name already: choose another, or use sheber user passwd",
+    "unknown_user": "there is no account of that name: look at sheber user list",
+}
+
+Found = TypeVar("Found")
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def people() -> None:
+    """The roster."""
+
+
+@people.command("import", epilog="Example: sheber people import group-2026.csv --data /var/lib/sheber --dry-run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check everything and import nothing.")
+@data_option
+def import_command(file: Path, dry_run: bool, data: Path) -> None:
+    """Import people from the CSV FILE: all of its rows, or none and a report of each bad one."""
+    rows, problems = read_people(file)
+    sentences = [f"{file}: {problem}" for problem in problems] or [f"{file}: {text}" for text in _taken(data, rows)]
+    for sentence in sentences:
+        click.echo(f"sheber: {sentence}", err=True)
+    if sentences:
+        fail(f"nothing was imported: {len(sentences)} problem(s) in {file}")
+    if dry_run:
+        click.echo(f"{len(rows)} people would be imported")
+        return
+    _perform(data, ImportPeople(rows))
+    click.echo(f"{len(rows)} people imported")
+
+
+@people.command("list", epilog="Example: sheber people list --data /var/lib/sheber --json")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@data_option
+def list_people(as_json: bool, data: Path) -> None:
+    """Everybody in the roster, in the order of the Kazakh alphabet."""
+    found, badges = _read(data, lambda connection: (store.people(connection), store.badges(connection)))
+    rows = [
+        {
+            "person_id": person.person_id,
+            "role": person.role,
+            "surname": person.surname,
+            "given": person.given,
+            "group": person.group,
+            "active": person.active,
+            "badges": [badge.uid for badge in badges if badge.person_ref == person.person_ref and not badge.blocked],
+        }
+        for person in found
+    ]
+    _print(rows, as_json)
+
+
+def _taken(data: Path, rows: Sequence[PersonRow]) -> list[str]:
+    """What the rows want that somebody else already has; nothing where the kiosk is new."""
+    if not (data / DATABASE).exists():
+        return []
+    taken = _read(data, lambda connection: store.taken_badges(connection, rows))
+    return [
+        f"the badge {uid} of {wanted_by} belongs to {held_by} already; give {wanted_by} another badge"
+        for uid, wanted_by, held_by in taken
+    ]
+
+
+# --- badges ---------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def badge() -> None:
+    """Cards and tags."""
+
+
+@badge.command("add", epilog="Example: sheber badge add 0F00448FB0 p17 --data /var/lib/sheber")
+@click.argument("uid")
+@click.argument("person_id")
+@data_option
+def add_badge(uid: str, person_id: str, data: Path) -> None:
+    """Give the badge UID to PERSON_ID."""
+    number = _badge_number(uid)
+    _perform(data, AssignBadge(number, person_id))
+    click.echo(f"badge {number} now belongs to {person_id}")
+
+
+@badge.command("block", epilog="Example: sheber badge block 0F00448FB0 --data /var/lib/sheber")
+@click.argument("uid")
+@data_option
+def block_badge(uid: str, data: Path) -> None:
+    """Refuse the lost badge UID from now on."""
+    number = _badge_number(uid)
+    _perform(data, BlockBadge(number))
+    click.echo(f"badge {number} is refused from now on")
+
+
+@badge.command("replace", epilog="Example: sheber badge replace 0F00448FB0 67003B51C6 --data /var/lib/sheber")
+@click.argument("old")
+@click.argument("new")
+@data_option
+def replace_badge(old: str, new: str, data: Path) -> None:
+    """Give the badge NEW to the owner of OLD, then refuse OLD."""
+    lost, number = _badge_number(old), _badge_number(new)
+    if lost == number:
+        raise click.UsageError("OLD and NEW are the same badge")
+    person_id = _read(data, lambda connection: _owner(connection, lost))
+    if person_id is None:
+        fail(f"badge {lost} belongs to nobody: look at sheber people list")
+    _perform(data, AssignBadge(number, person_id))
+    _perform(data, BlockBadge(lost))
+    click.echo(f"badge {number} now belongs to {person_id}, and {lost} is refused")
+
+
+def _owner(connection: sqlite3.Connection, uid: str) -> str | None:
+    held = store.badge_by_uid(connection, uid)
+    person = None if held is None or held.person_ref is None else store.person_by_ref(connection, held.person_ref)
+    return None if person is None else person.person_id
+
+
+def _badge_number(text: str) -> str:
+    try:
+        return badge_number(text)
+    except BadgeNumberError as error:
+        raise click.UsageError(str(error)) from error
+
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def user() -> None:
+    """Accounts for the staff side; a password is read from the terminal or from standard input."""
+
+
+@user.command("add", epilog="Example: sheber user add a.serikova --role instructor --person i1 --data /var/lib/sheber")
+@click.argument("name")
+@click.option("--role", type=click.Choice(USER_ROLES), required=True, help="What the account may do.")
+@click.option("--person", help="The person_id whose account it is; nobody decides on their own sessions.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day it may be used, as 2026-09-30.")
+@data_option
+def add_user(name: str, role: str, person: str | None, until: date | None, data: Path) -> None:
+    """Make the account NAME."""
+    _require_name(name)
+    last_day = None if until is None else f"{until:%Y-%m-%d}"
+    _perform(data, AddUser(name, role, hash_password(_new_password()), person, last_day))
+    click.echo(f"account {name} made, role {role}" + (f", until {last_day}" if last_day else ""))
+
+
+@user.command("passwd", epilog="Example: sheber user passwd a.serikova --data /var/lib/sheber")
+@click.argument("name")
+@data_option
+def passwd(name: str, data: Path) -> None:
+    """Give the account NAME a new password."""
+    _perform(data, SetPassword(name, hash_password(_new_password())))
+    click.echo(f"account {name} has a new password")
+
+
+@user.command("list", epilog="Example: sheber user list --data /var/lib/sheber")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@data_option
+def list_users(as_json: bool, data: Path) -> None:
+    """Every account; never a password."""
+    found, everybody = _read(data, lambda connection: (store.users(connection), store.people(connection)))
+    ids = {person.person_ref: person.person_id for person in everybody}
+    rows = [
+        {
+            "name": account.name,
+            "role": account.role,
+            "person_id": None if account.person_ref is None else ids.get(account.person_ref),
+            "until": account.until,
+            "active": account.active,
+        }
+        for account in found
+    ]
+    _print(rows, as_json)
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password (contract, section 10: 19 MiB, t = 2, p = 1)."""
+    from argon2 import PasswordHasher  # noqa: PLC0415 - half a megabyte that listing people does not need
+
+    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(password)
+
+
+def _new_password() -> str:
+    """Hidden and twice from a terminal, else the first line of standard input."""
+    if sys.stdin.isatty():
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        password = sys.stdin.readline(MAX_PASSWORD + 2).rstrip("\r\n")
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        fail(f"a password has at least {MIN_PASSWORD} and at most {MAX_PASSWORD} characters: choose another")
+    return password
+
+
+def _require_name(name: str) -> None:
+    if not name or len(name) > MAX_NAME or any(c.isspace() or unicodedata.category(c)[0] == "C" for c in name):
+        raise click.UsageError(f"an account name has 1 to {MAX_NAME} letters and no spaces, such as a.serikova")
+
+
+# --- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _perform(data: Path, command: Command) -> Done:
+    """Have the command done by the running kiosk, or here where none runs; a refusal ends with a sentence."""
+    from kiosk.office import perform  # noqa: PLC0415 - it brings the whole core with it
+
+    try:
+        return perform(data, command)
+    except CommandRefused as error:
+        detail = f" ({error.detail})" if error.detail else ""
+        fail(_REFUSALS.get(error.code, f"the kiosk refused with {error.code}") + detail)
+    except StoreError as error:
+        fail(str(error))
+
+
+def _read(data: Path, query: Callable[[sqlite3.Connection], Found]) -> Found:
+    path = data / DATABASE
+    try:
+        with closing(open_reader(path)) as connection:
+            return query(connection)
+    except StoreError as error:
+        fail(str(error))
+    except sqlite3.Error as error:
+        fail(f"cannot read {path}: {error}; run sheber ledger verify, or put back a verified backup")
+
+
+def _print(rows: Iterable[Mapping[str, object]], as_json: bool) -> None:
+    """The rows as JSON lines, or as tab-separated columns in the order of their keys."""
+    for row in rows:
+        click.echo(
+            json.dumps(row, ensure_ascii=False) if as_json else "\t".join(_cell(value) for value in row.values())
+        )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(value)
+    return "-" if value in (None, "") else str(value)

@@ -1,0 +1,161 @@
+"""`sheber sync`: deliver released records to the enterprises."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kiosk.cli.common import EXIT_CONFIGURATION, EXIT_NO, data_option, fail, lab_option
+
+if TYPE_CHECKING:
+    from kiosk.sync.outbox import LogHead, Outbox
+    from kiosk.sync.sender import Target
+    from lab_config.model import Lab
+
+
+@click.command(epilog="Example: sheber sync --lab /etc/sheber --data /var/lib/sheber --once")
+@lab_option
+@data_option
+@click.option("--once", is_flag=True, help="Deliver everything there is now, then end: 0 done, 1 something was not.")
+@click.option("--resume", metavar="ENTERPRISE", multiple=True, help="Deliver again to one that answered 410.")
+def sync(lab: Path, data: Path, once: bool, resume: tuple[str, ...]) -> None:
+    """Sign the log's head and deliver released records, until stopped.
+
+    The keys are made at the first start in DATA/sync; nobody else needs to read them. While no kiosk runs on this data
+    folder, it waits.
+    """
+    from kiosk.signatures import SignatureError  # noqa: PLC0415 (cryptography loads only here)
+    from kiosk.sync.store import StoreError  # noqa: PLC0415
+    from lab_config.load import ConfigurationError, load  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    try:
+        loaded = load(lab)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        fail("the configuration has problems; run sheber check", EXIT_CONFIGURATION)
+    unknown = sorted(set(resume) - {enterprise.id for enterprise in loaded.enterprises})
+    if unknown:
+        fail(f"the configuration has no enterprise {unknown[0]!r}; run sheber check", EXIT_CONFIGURATION)
+    targets = _targets(loaded)
+    if not data.is_dir():
+        fail(f"there is no folder {data}; name the kiosk's data folder with --data")
+    lock = _lock(data)
+    try:
+        _deliver(loaded, data, targets, once=once, resume=resume)
+    except (SignatureError, StoreError) as error:
+        fail(str(error))
+    finally:
+        os.close(lock)
+
+
+def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume: tuple[str, ...]) -> None:
+    from kiosk.clock import real_wall_ms  # noqa: PLC0415
+    from kiosk.control import ControlClient, ControlRefused, NoKiosk  # noqa: PLC0415
+    from kiosk.sync.keys import load_or_make  # noqa: PLC0415
+    from kiosk.sync.notary import Notary  # noqa: PLC0415
+    from kiosk.sync.outbox import Outbox  # noqa: PLC0415
+    from kiosk.sync.sender import Sender  # noqa: PLC0415
+    from kiosk.sync.service import Sealer, Service, Stepper  # noqa: PLC0415
+    from kiosk.sync.store import SyncStore  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    store = SyncStore(data / "sync" / "sync.db")
+    for enterprise in resume:
+        store.resume(enterprise)
+    outbox = Outbox(ControlClient(data / "control.sock"))
+    try:
+        head = _wait_for_kiosk(outbox, once=once)
+        _introduce(data / "sync", head.origin)
+        notary = Notary(outbox, store, lambda origin: load_or_make(data / "sync", origin))
+        others = [one.id for one in lab.enterprises if one.deliver != "webhook"]
+        steppers: list[Stepper] = [Sender(target, outbox, store, notary, real_wall_ms) for target in targets]
+        if others:
+            steppers.append(Sealer(others, outbox, notary, real_wall_ms))
+        service = Service(steppers)
+        if not once:
+            service.run()
+        elif not service.run_once():
+            fail("not everything could be delivered; the lines above say why")
+    except NoKiosk as absence:
+        fail(f"{absence}; start sheber run on this data folder")
+    except ControlRefused as refusal:
+        fail(f"the kiosk refused: {refusal}")
+    except KeyboardInterrupt:
+        click.echo("stopped; what is queued is sent at the next start")
+    finally:
+        store.close()
+
+
+def _wait_for_kiosk(outbox: Outbox, *, once: bool) -> LogHead:
+    """The log's head as soon as a kiosk answers; `NoKiosk` at once where we shall not wait."""
+    from kiosk.control import NoKiosk  # noqa: PLC0415
+
+    said = False
+    while True:
+        try:
+            return outbox.head()
+        except NoKiosk as absence:
+            if once:
+                raise
+            if not said:
+                click.echo(f"{absence}; waiting for it")
+                said = True
+            time.sleep(1)
+
+
+def _introduce(folder: Path, origin: str) -> None:
+    """Say what an enterprise needs to know of us."""
+    from kiosk.records import fingerprint  # noqa: PLC0415
+    from kiosk.sync.keys import load_or_make  # noqa: PLC0415
+
+    keys = load_or_make(folder, origin)
+    click.echo(f"verifier key of this log: {keys.signer.vkey}")
+    click.echo(f"its fingerprint, for an enterprise to compare: {fingerprint(keys.signer.vkey)}")
+    click.echo(f"public key of the webhook signature v1a: {keys.webhook_public}")
+
+
+def _targets(lab: Lab) -> list[Target]:
+    from kiosk.sync.sender import Target  # noqa: PLC0415
+
+    return [
+        Target(enterprise.id, enterprise.url, enterprise.local, _secrets(enterprise.id, enterprise.secret_file))
+        for enterprise in lab.enterprises
+        if enterprise.deliver == "webhook" and enterprise.url
+    ]
+
+
+def _secrets(enterprise: str, file: str | None) -> tuple[str, ...]:
+    """The shared secrets in that file, one a line; bad configuration ends the program."""
+    from standardwebhooks import Webhook  # noqa: PLC0415
+
+    remedy = f"set secret_file of the enterprise {enterprise} to a file that this user can read, with whsec_... in it"
+    try:
+        lines = tuple(Path(file or "").read_text().split())
+        for line in lines:
+            Webhook(line)
+    except (OSError, ValueError, RuntimeError) as error:
+        fail(f"the webhook secret {file} cannot be used ({type(error).__name__}); {remedy}", EXIT_CONFIGURATION)
+    if not lines or not all(line.startswith("whsec_") for line in lines):
+        fail(f"the webhook secret {file} holds no whsec_... line; {remedy}", EXIT_CONFIGURATION)
+    return lines
+
+
+def _lock(data: Path) -> int:
+    """One `sync` for a data folder: it is the only writer of its database."""
+    (data / "sync").mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(data / "sync" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        fail(f"another sheber sync already delivers from {data}; stop it first", EXIT_NO)
+    return handle

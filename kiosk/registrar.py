@@ -1,0 +1,197 @@
+"""What people ask, carried out: roster and decisions go to the domain, names and texts to the people tables.
+
+Runs inside the clerk's transaction. Each command is checked before anything of it is written, so it happens whole or
+not at all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from kiosk import commands as c
+from kiosk import refs
+from kiosk.commands import Command, CommandRefused, Done, PersonRow
+from kiosk.domain import observations as o
+from kiosk.domain.entries import REVIEW_REASONS, At, Stamp
+from kiosk.domain.reviews import may_leave
+from kiosk.domain.sessions import State
+from kiosk.store import outbox, people
+from kiosk.store.ledger import Ledger
+from kiosk.store.schema import StoreError
+
+ROLES = ("instructor", "lead", "admin", "auditor")
+TEXT_LETTERS_MAX = 2_000
+
+Hear = Callable[[o.Observation], tuple[int, ...]]
+"""Hands an observation to the domain; returns the numbers of the entries it made."""
+
+
+class Registrar:
+    """Carries out commands on one writing connection."""
+
+    def __init__(self, connection: sqlite3.Connection, state: State) -> None:
+        self._connection = connection
+        self._state = state
+
+    def perform(self, command: Command, stamp: Stamp, hear: Hear) -> Done:
+        """Carry out one command; `CommandRefused` where it cannot be."""
+        try:
+            match command:
+                case c.DecideSession():
+                    return self._decide(command, hear)
+                case c.ApproveSessions():
+                    return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
+                case c.ImportPeople():
+                    return self._import(command, hear)
+                case c.BlockBadge():
+                    return self._block(command, hear)
+                case c.AssignBadge():
+                    return self._assign(command, hear)
+                case c.AddUser():
+                    return self._add_user(command, stamp)
+                case c.SetPassword():
+                    if not people.set_password(self._connection, command.name, command.password_hash):
+                        raise CommandRefused("unknown_user", command.name)
+                    return Done()
+                case c.StoreCheckpoint():
+                    Ledger(self._connection).store_checkpoint(command.note)
+                    return Done()
+                case c.StoreReceipt():
+                    outbox.receipt(
+                        self._connection, command.enterprise, command.seqs, command.webhook_id, stamp.wall_ms
+                    )
+                    return Done()
+                case c.CheckDisclosure():
+                    return self._may_leave(command, stamp)
+        except o.DecisionRefused as refused:
+            raise CommandRefused(refused.code, refused.detail) from refused
+        except StoreError as error:
+            raise CommandRefused("store", str(error)) from error
+
+    def _may_leave(self, command: c.CheckDisclosure, stamp: Stamp) -> Done:
+        """Consent and contract as they stand now, not as they stood when the record was released."""
+        state = self._state
+        now = state.timeline.moment(At(stamp.boot, stamp.boot_ms))
+        allowed = []
+        for seq in command.seqs:
+            row = outbox.row(self._connection, seq)
+            if row is None or row.enterprise != command.enterprise or row.session is None:
+                continue
+            session = state.sessions[row.session]
+            if may_leave(state, state.people[session.person_ref], session, command.enterprise, now):
+                allowed.append(seq)
+        return Done((), tuple(allowed))
+
+    def _decide(self, command: c.DecideSession, hear: Hear) -> Done:
+        if command.decision != "approved" and command.reason not in REVIEW_REASONS:
+            raise CommandRefused("reason_missing")
+        if len(command.text) > TEXT_LETTERS_MAX:
+            raise CommandRefused("text_too_long")
+        salt = refs.new_salt()
+        asked = o.ReviewAsked(
+            (command.session,),
+            command.decision,
+            command.by,
+            reason=command.reason,
+            text_hash=people.text_hash(command.text, salt) if command.text else None,
+            credited_ms=command.credited_ms,
+            process=command.process,
+        )
+        seqs = hear(asked)
+        if command.text and seqs:
+            people.store_text(self._connection, command.text, salt)
+        return Done(seqs)
+
+    def _import(self, command: c.ImportPeople, hear: Hear) -> Done:
+        taken = people.taken_badges(self._connection, command.rows)
+        if taken:
+            _, wanted_by, held_by = taken[0]
+            raise CommandRefused("badge_taken", f"a badge of {wanted_by} already belongs to {held_by}")
+        seqs: tuple[int, ...] = ()
+        for row in command.rows:
+            seqs += hear(self._listed(row, command.by))
+        return Done(seqs, len(command.rows))
+
+    def _listed(self, row: PersonRow, by: str) -> o.PersonListed:
+        """The row's names go to the people tables, its references to the domain."""
+        known = people.person_by_id(self._connection, row.person_id)
+        person_ref = known.person_ref if known else refs.new_ref()
+        if known is None:
+            people.insert_person(self._connection, person_ref, row)
+        else:
+            people.update_person(self._connection, person_ref, row)
+        badge_refs = tuple(self._badge_ref(uid, person_ref) for uid in row.badges)
+        return listed(row, person_ref, badge_refs, by)
+
+    def _badge_ref(self, uid: str, person_ref: str) -> str:
+        known = people.badge_by_uid(self._connection, uid)
+        if known is None:
+            badge_ref = refs.new_ref()
+            people.insert_badge(self._connection, badge_ref, uid, person_ref)
+            return badge_ref
+        people.update_badge(self._connection, known.badge_ref, person_ref, known.blocked)
+        return known.badge_ref
+
+    def _block(self, command: c.BlockBadge, hear: Hear) -> Done:
+        badge = people.badge_by_uid(self._connection, command.uid)
+        if badge is None or badge.person_ref is None:
+            raise CommandRefused("unknown_badge", "no person has this badge")
+        seqs = hear(o.BadgeLost(badge.badge_ref))
+        people.update_badge(self._connection, badge.badge_ref, badge.person_ref, blocked=True)
+        return Done(seqs)
+
+    def _assign(self, command: c.AssignBadge, hear: Hear) -> Done:
+        person = people.person_by_id(self._connection, command.person_id)
+        if person is None:
+            raise CommandRefused("unknown_person", command.person_id)
+        badge = people.badge_by_uid(self._connection, command.uid)
+        if badge is not None and badge.person_ref not in (None, person.person_ref):
+            raise CommandRefused("badge_taken", "the badge already belongs to another person")
+        badge_ref = self._badge_ref(command.uid, person.person_ref)
+        known = self._state.people[person.person_ref]
+        row = o.PersonListed(person.person_ref, known.role, known.programme, known.active, (badge_ref,), by=command.by)
+        return Done(hear(row))
+
+    def _add_user(self, command: c.AddUser, stamp: Stamp) -> Done:
+        if command.role not in ROLES:
+            raise CommandRefused("unknown_role", command.role)
+        if people.user_by_name(self._connection, command.name) is not None:
+            raise CommandRefused("user_exists", command.name)
+        user_ref, person_ref = refs.new_ref(), None
+        if command.person_id is not None:
+            person = people.person_by_id(self._connection, command.person_id)
+            if person is None:
+                raise CommandRefused("unknown_person", command.person_id)
+            person_ref = person.person_ref
+        people.add_user(
+            self._connection,
+            people.User(
+                user_ref=user_ref,
+                name=command.name,
+                role=command.role,
+                password_hash=command.password_hash,
+                person_ref=person_ref,
+                until=command.until,
+                created_ms=stamp.wall_ms,
+                active=True,
+            ),
+        )
+        return Done((), user_ref)
+
+
+def listed(row: PersonRow, person_ref: str, badges: tuple[str, ...], by: str = "import") -> o.PersonListed:
+    """A roster row as the domain hears it: references, no names."""
+    contract = (row.enterprise, row.contract_from, row.contract_to) if row.enterprise and row.contract else None
+    consent = (row.enterprise, row.consent_until) if row.enterprise and row.consent_until else None
+    return o.PersonListed(
+        person_ref=person_ref,
+        role=row.role,
+        programme=row.programme,
+        active=row.active,
+        badges=badges,
+        qualifications=row.qualifications,
+        contract=contract,
+        consent=consent,
+        by=by,
+    )

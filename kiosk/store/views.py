@@ -1,0 +1,193 @@
+"""What the fold keeps for the screens: sessions and machines as rows. Derived; `clear` and fold again at any time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kiosk.proofs import canonical
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """One session as the last fold left it; times are UTC milliseconds (hours, sections 3 to 7)."""
+
+    session: int
+    """The seq of its `session_opened` entry."""
+    person_ref: str
+    machine: str
+    programme: str | None
+    process: str | None
+    role: str
+    """`operator` or `observer`."""
+    start_ms: int
+    end_ms: int | None
+    """None while open; the numbers are then those of the last fold."""
+    local_date: str
+    """Of the start, in the lab's zone, `YYYY-MM-DD`."""
+    reason: str | None
+    closed_by: str | None
+    presence_ms: int
+    by_state: Mapping[str, int]
+    credited_ms: int
+    unverified_ms: int
+    uncredited: Mapping[str, int]
+    """Milliseconds by reason code."""
+    evidence: str
+    flags: tuple[str, ...] = ()
+    """Worst first; a session with none is clean."""
+    review: str = "pending"
+    """`pending`, `approved`, `adjusted` or `rejected`."""
+    decided_by: str | None = None
+    decided_at_ms: int | None = None
+    decided_reason: str | None = None
+    decided_text_hash: str | None = None
+    decided_credited_ms: int | None = None
+    decided_process: str | None = None
+    batch: int | None = None
+    """How many were decided in the same gesture."""
+
+
+@dataclass(frozen=True)
+class MachineView:
+    """A machine's state now, and since when."""
+
+    machine: str
+    state: str
+    since_ms: int
+    locked: bool
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A person's time in one process: decided counts, pending waits for an instructor."""
+
+    decided_ms: int
+    pending_ms: int
+
+
+_COLUMNS = tuple(field.name for field in fields(SessionView))
+_JSON_COLUMNS = frozenset({"by_state", "uncredited", "flags"})
+# The names are those of the dataclass above, never input.
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608
+_PUT = f"INSERT OR REPLACE INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+
+
+def put_session(connection: sqlite3.Connection, view: SessionView) -> None:
+    """Write the row of one session, new or changed."""
+    connection.execute(_PUT, _to_row(view))
+
+
+def put_machine(connection: sqlite3.Connection, machine: str, state: str, since_ms: int, locked: bool) -> None:
+    """Write the row of one machine, new or changed."""
+    connection.execute(
+        "INSERT OR REPLACE INTO machines (machine, state, since_ms, locked) VALUES (?, ?, ?, ?)",
+        (machine, state, since_ms, int(locked)),
+    )
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Throw away all that is derived (sessions, machines, outbox); receipts and checkpoints stay."""
+    connection.execute("DELETE FROM sessions")
+    connection.execute("DELETE FROM machines")
+    connection.execute("DELETE FROM outbox")
+
+
+def session(connection: sqlite3.Connection, session_id: int) -> SessionView | None:
+    """One session, or None."""
+    row = connection.execute(f"{_SELECT} WHERE session = ?", (session_id,)).fetchone()
+    return None if row is None else _from_row(row)
+
+
+def sessions_between(connection: sqlite3.Connection, from_ms: int, to_ms: int) -> list[SessionView]:
+    """The sessions that share time with [from_ms, to_ms), also open ones and those of no length, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE (end_ms IS NULL AND start_ms < :to)"
+        " OR (end_ms >= :from AND start_ms < :to AND (end_ms > :from OR start_ms = :from))"
+        " ORDER BY start_ms, session",
+        {"from": from_ms, "to": to_ms},
+    )
+    return _all(rows)
+
+
+def sessions_of_dates(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
+    """The sessions that began on these local dates, both included, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE local_date BETWEEN ? AND ? ORDER BY start_ms, session", (first_date, last_date)
+    )
+    return _all(rows)
+
+
+def open_sessions(connection: sqlite3.Connection) -> list[SessionView]:
+    """The sessions that run now, by start."""
+    return _all(connection.execute(f"{_SELECT} WHERE end_ms IS NULL ORDER BY start_ms, session"))
+
+
+def pending_sessions(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
+    """The closed sessions of these local dates that wait for an instructor, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE review = 'pending' AND end_ms IS NOT NULL AND local_date BETWEEN ? AND ?"
+        " ORDER BY start_ms, session",
+        (first_date, last_date),
+    )
+    return _all(rows)
+
+
+def person_day(connection: sqlite3.Connection, person_ref: str, local_date: str) -> list[SessionView]:
+    """A person's sessions of one local date, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE person_ref = ? AND local_date = ? ORDER BY start_ms, session", (person_ref, local_date)
+    )
+    return _all(rows)
+
+
+def person_sessions(connection: sqlite3.Connection, person_ref: str) -> list[SessionView]:
+    """All sessions of a person, by start."""
+    return _all(connection.execute(f"{_SELECT} WHERE person_ref = ? ORDER BY start_ms, session", (person_ref,)))
+
+
+def credited_by_process(connection: sqlite3.Connection, person_ref: str) -> dict[str | None, Credit]:
+    """A person's time by process: decided as it was decided, what waits apart, rejected left out."""
+    rows = connection.execute(
+        """
+        SELECT process, sum(decided), sum(pending) FROM (
+            SELECT decided_process AS process, coalesce(decided_credited_ms, 0) AS decided, 0 AS pending
+            FROM sessions WHERE person_ref = :person AND review IN ('approved', 'adjusted')
+            UNION ALL
+            SELECT process, 0, credited_ms FROM sessions WHERE person_ref = :person AND review = 'pending'
+        ) GROUP BY process ORDER BY process
+        """,
+        {"person": person_ref},
+    )
+    return {process: Credit(decided, pending) for process, decided, pending in rows}
+
+
+def machines(connection: sqlite3.Connection) -> list[MachineView]:
+    """Every machine, by id."""
+    rows = connection.execute("SELECT machine, state, since_ms, locked FROM machines ORDER BY machine")
+    return [MachineView(machine, state, since_ms, bool(locked)) for machine, state, since_ms, locked in rows]
+
+
+def _to_row(view: SessionView) -> list[object]:
+    values = ((name, getattr(view, name)) for name in _COLUMNS)
+    return [
+        canonical(dict(value) if isinstance(value, Mapping) else value).decode("utf-8")
+        if name in _JSON_COLUMNS
+        else value
+        for name, value in values
+    ]
+
+
+def _from_row(row: tuple[Any, ...]) -> SessionView:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    for name in _JSON_COLUMNS:
+        values[name] = json.loads(values[name])
+    values["flags"] = tuple(values["flags"])
+    return SessionView(**values)
+
+
+def _all(rows: Iterable[tuple[Any, ...]]) -> list[SessionView]:
+    return [_from_row(row) for row in rows]
