@@ -27,7 +27,7 @@ install_script='
     get() { apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"; }
     get install -y --no-install-recommends "$@" || { get update && get install -y --no-install-recommends "$@"; } || exit 1
     for name; do # what was not here before does not start with the machine either
-        [ -e "/lib/systemd/system/$name.service" ] && systemctl disable "$name.service"
+        [ -e "/etc/init.d/$name" ] && update-rc.d "$name" disable
     done
     true
 '
@@ -57,9 +57,9 @@ bring() {
     command -v apt-get >/dev/null || die "$* is missing and there is no apt-get here; install it by hand and try again."
     say "getting $* (once)"
     if can_be_root; then
-        install_packages "$@" || die "apt-get could not install $*; read the end of $LOG, or run 'sudo apt-get install $*', and try again."
+        install_packages "$@" || die "apt-get could not install $*; check the network, read the end of $LOG, or run 'sudo apt-get install $*', and try again."
     else
-        unpack_packages "$@" || die "apt-get could not fetch $*; read the end of $LOG, or ask an administrator for 'apt-get install $*'."
+        unpack_packages "$@" || die "apt-get could not fetch $*; check the network, read the end of $LOG, or ask an administrator for 'apt-get install $*'."
         wrap_programs
     fi
 }

@@ -56,7 +56,7 @@ SYNC_OPS = frozenset(
 Handler = Callable[[dict[str, object]], object]
 
 
-class ControlRefused(Exception):  # noqa: N818 - a plain no, as CommandRefused
+class ControlRefused(Exception):
     """The kiosk answered no. `code` is stable (`forbidden`, `bad_request`, a code of `CommandRefused`, ...)."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -65,7 +65,7 @@ class ControlRefused(Exception):  # noqa: N818 - a plain no, as CommandRefused
         self.detail = detail
 
 
-class NoKiosk(Exception):  # noqa: N818 - an ordinary state of affairs
+class NoKiosk(Exception):
     """Nobody listens at the control socket, or whoever does gave no answer in time."""
 
 

@@ -31,6 +31,18 @@ def append(connection: sqlite3.Connection, count: int) -> None:
             ledger.append("tap_read", entry(ledger.size))
 
 
+class PowerCutError(Exception):
+    """What ends a transaction half-way."""
+
+
+def append_in_vain(connection: sqlite3.Connection) -> None:
+    """A transaction that fails after its entry was added."""
+    ledger = Ledger(connection)
+    with write(connection):
+        ledger.append("tap_read", entry(ledger.size, "in vain"))
+        raise PowerCutError
+
+
 def make_log(path: Path, count: int) -> None:
     """A database with a named log of `count` entries."""
     with closing(open_writer(path)) as connection:

@@ -35,6 +35,9 @@ FLOORS = {
     "kiosk.control": 3,
     "kiosk.people_csv": 3,
     "kiosk.replay": 3,
+    "kiosk.disclosure": 3,
+    "kiosk.projection": 3,
+    "kiosk.registrar": 3,
     "lab_config": 3,
     "kiosk.domain": 2,
     "kiosk.commands": 2,
@@ -70,7 +73,11 @@ TIME_HOMES = {
     "firmware_bridge.simulator": PACING | {"sleep"},
 }
 """What of the module `time` a room may use."""
-CHANCE_HOMES: dict[str, set[str] | None] = {"kiosk.refs": None, "firmware_bridge.simulator": {"random.Random"}}
+CHANCE_HOMES: dict[str, set[str] | None] = {
+    "kiosk.refs": None,
+    "kiosk.demo": {"random.Random"},  # seeded: the demo is the same every time
+    "firmware_bridge.simulator": {"random.Random"},
+}
 CHANCE = {"uuid.uuid1", "uuid.uuid4", "os.urandom"}
 WALL_CLOCK = {"now", "utcnow", "today"}
 
@@ -97,7 +104,8 @@ def files() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in (*PACKAGES, "static", "tests", ".ci"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and not {"__pycache__", "artefacts"} & set(path.parts):
+            inside = path.relative_to(ROOT).parts[1:]
+            if path.is_file() and not any(part.startswith((".", "__pycache__", "artefacts")) for part in inside):
                 yield path
 
 

@@ -119,7 +119,7 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_toml_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no \\*.toml"):
+    with pytest.raises(ConfigurationError, match=r"no \*\.toml"):
         load(tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store_helpers import append, entry, make_log
+from store_helpers import PowerCutError, append, append_in_vain, make_log
 
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, get_meta, last_heartbeat, put_meta
@@ -67,7 +66,7 @@ def test_a_reader_sees_what_is_committed_and_cannot_write(tmp_path: Path) -> Non
     with closing(open_writer(path)) as writer, closing(open_reader(path)) as reader:
         append(writer, 3)
         assert Ledger(reader).size == 3
-        with pytest.raises(sqlite3.OperationalError, match="readonly|read-only"):
+        with pytest.raises(sqlite3.OperationalError, match=r"readonly|read-only"):
             reader.execute("DELETE FROM people")
 
 
@@ -122,11 +121,10 @@ def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot use the data folder"):
-        open_writer(tmp_path / "kiosk.db")
+        open_writer(tmp_path / "file" / "kiosk.db")
 
 
 def test_a_migration_that_fails_leaves_no_half_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +143,8 @@ def test_a_migration_that_fails_leaves_no_half_of_itself(tmp_path: Path, monkeyp
 
 def test_a_transaction_that_fails_leaves_nothing_and_the_connection_usable(tmp_path: Path) -> None:
     with closing(open_writer(tmp_path / "kiosk.db")) as connection:
-        with pytest.raises(RuntimeError), write(connection):
-            Ledger(connection).append("tap_read", entry(0))
-            raise RuntimeError
+        with pytest.raises(PowerCutError):
+            append_in_vain(connection)
         assert Ledger(connection).size == 0
         append(connection, 1)
         assert Ledger(connection).size == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import threading
@@ -300,7 +301,7 @@ class World:
 
 def ref(name: str) -> str:
     """A reference that is the same in every run."""
-    return name.encode().hex().ljust(16, "0")[:16]
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def boot_ms(moment: int) -> int:
@@ -330,6 +331,46 @@ def a_busy_morning(world: World) -> None:
     world.tap_in("p4", "mill-2", NOON + 100 * MINUTE)
     world.tap_in("p2", "lathe-1", NOON + 141 * MINUTE)
     world.tap_in("p3", "bench-1", NOON + 12 * MINUTE, process="CNC4")
+
+
+def a_review_day(world: World) -> dict[str, int]:
+    """Yesterday and today as an instructor finds them: every flag once, clean ones, one running, one decided."""
+    made = {}
+    start = NOON - 4 * HOUR
+    for index, state in enumerate(("running", "idle", "setup", "running", "fault", "running")):
+        world.state("mill-1", state, start + index * 23 * MINUTE)
+    flagged = {
+        "system": ("p1", "mill-1", ("closed_by_system",), "day_end"),
+        "lost": ("p4", "mill-2", ("status_lost", "closed_by_system"), "outage"),
+        "overlap": ("p2", "lathe-1", ("overlap", "same_time_pair"), "tap_out"),
+        "clock": ("p3", "weld-1", ("clock_uncertain",), "tap_out"),
+        "idle": ("p5", "robot-1", ("no_machine_time",), "idle_timeout"),
+        "minor": ("p1", "weld-2", ("too_long", "no_process", "corrected", "minor_limit"), "max_session"),
+    }
+    for index, (name, (person, machine, flags, reason)) in enumerate(flagged.items()):
+        by_state = {"running": 65 * MINUTE, "setup": 20 * MINUTE, "idle": 24 * MINUTE, "fault": 11 * MINUTE}
+        made[name] = world.worked(
+            person,
+            machine,
+            start + index * MINUTE,
+            start + (index + 120) * MINUTE,
+            reason=reason,
+            flags=flags,
+            by_state=by_state,
+            credited_ms=90 * MINUTE,
+            unverified_ms=12 * MINUTE,
+            process=None if "no_process" in flags else "CNC3",
+        )
+    for index, person in enumerate(("p1", "p2", "p3", "p4", "p5")):
+        made[f"clean-{person}"] = world.worked(
+            person, "grinder-1", NOON + index * 20 * MINUTE, NOON + (index + 1) * 20 * MINUTE
+        )
+    made["decided"] = world.worked("p2", "electro-1", NOON - 6 * HOUR, NOON - 5 * HOUR)
+    by = ref("bauyrzhan")
+    world.pending_decisions = [(made["decided"], DecideSession(made["decided"], "rejected", by, "not_present"))]
+    world.settle()
+    made["open"] = world.tap_in("p5", "mill-2", NOON + 2 * HOUR)
+    return made
 
 
 class Listener:

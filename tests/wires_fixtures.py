@@ -1,17 +1,13 @@
-"""What the tests of the wires share: captures, a place to deliver to, a real broker, and waiting with a deadline."""
+"""What the tests of the wires share: the captures, and a place to deliver to."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from firmware_bridge.observations import Observation
-from firmware_bridge.simulator.broker import LoopbackBroker
 
 CAPTURES = Path(__file__).parent / "captures"
 
@@ -20,15 +16,8 @@ def captures(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (CAPTURES / name).read_text(encoding="utf-8").splitlines()]
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.005)
-
-
 class Inbox:
-    """Takes what links deliver, and confirms storage when asked to."""
+    """Takes what links deliver; what is stored at once is confirmed at once, otherwise by `store`."""
 
     def __init__(self, *, stores: bool = True) -> None:
         self.observations: list[Observation] = []
@@ -48,16 +37,3 @@ class Inbox:
 
     def of(self, kind: type) -> list[Any]:
         return [one for one in self.observations if isinstance(one, kind)]
-
-
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-def broker() -> Iterator[LoopbackBroker]:
-    broker = LoopbackBroker()
-    broker.start()
-    yield broker
-    broker.close()

@@ -103,7 +103,7 @@ def try_file(purpose: str, file: Path) -> Finding:
     return Finding(device, True, "it is there.")
 
 
-def try_broker(mqtt: Mqtt) -> Finding:
+def try_broker(mqtt: Mqtt, patience_s: float = BROKER_PATIENCE_S) -> Finding:
     """Connect to the broker as the kiosk would, and leave again."""
     device = f"broker, {mqtt.host}:{mqtt.port}"
     client = Client(CallbackAPIVersion.VERSION2)
@@ -115,7 +115,7 @@ def try_broker(mqtt: Mqtt) -> Finding:
         answered.set()
 
     client.on_connect = on_connect
-    client.connect_timeout = BROKER_PATIENCE_S
+    client.connect_timeout = patience_s
     try:
         _give_credentials(client, mqtt)
     except (OSError, ValueError) as error:
@@ -130,7 +130,7 @@ def try_broker(mqtt: Mqtt) -> Finding:
         return Finding(device, False, f"it cannot be reached: {error.strerror or 'no answer'}.", remedy)
     client.loop_start()
     try:
-        if not answered.wait(BROKER_PATIENCE_S):
+        if not answered.wait(patience_s):
             return Finding(device, False, "it does not speak MQTT.", "Correct host and port in [mqtt].")
     finally:
         client.disconnect()

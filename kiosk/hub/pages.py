@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import flask
 from flask import Blueprint, request
 from flask_babel import gettext
-from flask_login import current_user, login_required, login_user, logout_user
+from flask_login import current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from kiosk.hub import views
@@ -23,11 +23,20 @@ LANGUAGE_NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English
 pages = Blueprint("pages", __name__)
 
 
+OPEN_TO_ALL = ("pages.login", "pages.health")
+
+
+def account() -> Account | None:
+    """Who is logged in."""
+    found = current_user._get_current_object()  # what is behind flask-login's proxy
+    return found if isinstance(found, Account) else None
+
+
 def enterprise() -> HubEnterprise:
-    """The enterprise that is logged in."""
-    account = current_user._get_current_object()  # the account behind flask-login's proxy
-    assert isinstance(account, Account)
-    return account.enterprise
+    """The enterprise that is logged in; `before_request` let nobody else in."""
+    found = account()
+    assert found is not None
+    return found.enterprise
 
 
 @pages.app_template_filter("hours")
@@ -85,7 +94,7 @@ def alarm_in_words(kind: str) -> str:
 @pages.app_context_processor
 def around() -> dict[str, object]:
     """What every page shows: who is logged in, the languages, and how much waits for a person."""
-    if not current_user.is_authenticated:
+    if account() is None:
         return {"languages": LANGUAGE_NAMES, "language": language(), "enterprise": None}
     with the_hub().store.read() as db:
         alarms = len(views.alarms(db, enterprise().id)) + len(views.withheld(db, enterprise().id))
@@ -100,14 +109,16 @@ def around() -> dict[str, object]:
 
 
 @pages.before_request
-def choose_language() -> None:
-    """`?lang=` on any page is remembered."""
+def let_in() -> Response | None:
+    """`?lang=` on any page is remembered; every page but the open ones wants a login."""
     if request.args.get("lang") in LANGUAGES:
         flask.session["language"] = request.args["lang"]
+    if account() is None and request.endpoint not in OPEN_TO_ALL:
+        return flask.redirect(flask.url_for("pages.login", next=request.full_path.rstrip("?")))
+    return None
 
 
 @pages.get("/")
-@login_required
 def hours() -> str:
     """Hours by person and process."""
     with the_hub().store.read() as db:
@@ -116,7 +127,6 @@ def hours() -> str:
 
 
 @pages.get("/records")
-@login_required
 def records() -> str:
     """Every record, the newest first."""
     before = request.args.get("before", type=int)
@@ -126,7 +136,6 @@ def records() -> str:
 
 
 @pages.get("/logs")
-@login_required
 def logs() -> str:
     """The logs that deliver here, and those that wait for a person."""
     with the_hub().store.read() as db:
@@ -137,7 +146,6 @@ def logs() -> str:
 
 
 @pages.post("/logs/accept")
-@login_required
 def accept() -> Response:
     """Trust a parked log: a person has compared the fingerprint."""
     hub = the_hub()
@@ -148,7 +156,6 @@ def accept() -> Response:
 
 
 @pages.get("/alarms")
-@login_required
 def alarms() -> str:
     """What was refused, and what is missing."""
     with the_hub().store.read() as db:
@@ -163,8 +170,8 @@ def login() -> Response | str | tuple[str, int]:
         return flask.render_template("login.html", problem=None, user="")
     hub, user = the_hub(), request.form.get("user", "")[:100]
     address = request.remote_addr or ""
-    account = hub.doorkeeper.account(user, request.form.get("password", "")[:1000], address)
-    if account is None:
+    known = hub.doorkeeper.account(user, request.form.get("password", "")[:1000], address)
+    if known is None:
         wait_s = -(-hub.doorkeeper.wait_ms(user, address) // 1000)
         problem = gettext("The name or the password is wrong.")
         if wait_s:
@@ -175,14 +182,14 @@ def login() -> Response | str | tuple[str, int]:
     if chosen:
         flask.session["language"] = chosen
     flask.session.permanent = True
-    login_user(account)
+    login_user(known)  # type: ignore[no-untyped-call]
     return flask.redirect(_own_path(request.args.get("next")))
 
 
 @pages.post("/logout")
 def logout() -> Response:
     """End the session."""
-    logout_user()
+    logout_user()  # type: ignore[no-untyped-call]
     return flask.redirect(flask.url_for("pages.login"))
 
 

@@ -29,6 +29,9 @@ from lab_config.model import LANGUAGES
 log = logging.getLogger(__name__)
 
 API_LIMIT = 500
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 MACHINE_PATHS = ("/hooks/", "/api/")
 
 hooks = Blueprint("hooks", __name__)
@@ -70,13 +73,14 @@ def create_app(config: HubConfig, store: HubStore, now_ms: Callable[[], int], ke
         BABEL_TRANSLATION_DIRECTORIES=str(Path(__file__).parent / "locale"),
     )
     app.extensions["sheber-hub"] = Hub(config, store, Doorkeeper(config.enterprises, now_ms), now_ms)
-    Babel(app, locale_selector=language)
-    protect = CSRFProtect(app)
-    protect.exempt(hooks)
-    logins = LoginManager(app)
+    Babel(app, locale_selector=language)  # type: ignore[no-untyped-call]
+    CSRFProtect(app).exempt(hooks)  # type: ignore[no-untyped-call]
+    logins = LoginManager(app)  # type: ignore[no-untyped-call]
     logins.login_view = "pages.login"
-    logins.login_message = None
-    logins.user_loader(lambda session_id: Account.of_session(config.enterprises, session_id))
+    logins.login_message = ""
+    logins.user_loader(  # type: ignore[no-untyped-call]
+        lambda session_id: Account.of_session(config.enterprises, session_id)
+    )
     for blueprint in (hooks, api, pages):
         app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, _http_error)
@@ -114,9 +118,7 @@ def _http_error(error: HTTPException) -> Response | tuple[str, int]:
 
 
 def _harden(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    )
+    response.headers["Content-Security-Policy"] = CONTENT_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"  # the protection against forged forms looks at it
     if request.endpoint != "static":

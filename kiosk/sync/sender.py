@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 SKEW_MS = 5 * 60_000
 """Standard Webhooks receivers refuse a timestamp further off than this."""
+TELL_AGAIN_MS = 3_600_000
+"""A kiosk that was started again has forgotten what it was told of a stop."""
 
 
 class Step(Enum):
@@ -93,6 +95,7 @@ class Sender:
         self._backoff = backoff or Backoff()
         self._wire = wire or Wire()
         self._condition = ""
+        self._told_ms: int | None = None
 
     def step(self, *, at_once: bool = False) -> Step:
         """Do the next thing there is to do; with `at_once`, an attempt is made whether or not it is due.
@@ -204,16 +207,17 @@ class Sender:
         return Step.STOPPED
 
     def _has_stopped(self) -> bool:
-        """Stopped until its address changes, or a person says `sheber sync --resume`; the kiosk is told once."""
+        """Stopped until its address changes, or `sheber sync --resume`. The kiosk is told, and reminded."""
         stop = self._store.stopped(self.target.enterprise)
         if stop is None:
             return False
         if stop.url != self.target.url:
             self._store.resume(self.target.enterprise)
             return False
-        if not stop.told:
+        now = self._now_ms()
+        if self._told_ms is None or abs(now - self._told_ms) >= TELL_AGAIN_MS:
             self._outbox.stopped(self.target.enterprise, stop.reason)
-            self._store.told(self.target.enterprise)
+            self._told_ms = now
         return True
 
     def _say(self, condition: str, *, good: bool = False) -> None:

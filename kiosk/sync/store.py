@@ -30,7 +30,7 @@ CREATE TABLE deliveries(
 );
 CREATE UNIQUE INDEX one_on_its_way ON deliveries(enterprise) WHERE state <> 'done';
 CREATE TABLE acknowledged(enterprise TEXT, origin TEXT, size INTEGER NOT NULL, PRIMARY KEY(enterprise, origin));
-CREATE TABLE stops(enterprise TEXT PRIMARY KEY, url TEXT NOT NULL, reason TEXT NOT NULL, told INTEGER NOT NULL);
+CREATE TABLE stops(enterprise TEXT PRIMARY KEY, url TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE signed(origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL);
 """
 COLUMNS = "id, enterprise, origin, body, seqs, size, created_ms, attempts, next_ms, state, last_error, receipted_ms"
@@ -64,8 +64,6 @@ class Stop:
 
     url: str
     reason: str
-    told: bool
-    """Has the kiosk been told?"""
 
 
 class SyncStore:
@@ -189,7 +187,7 @@ class SyncStore:
     def stop(self, enterprise: str, url: str, reason: str) -> None:
         """The enterprise wants nothing more at this address."""
         with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO stops VALUES (?, ?, ?, 0)", (enterprise, url, reason))
+            db.execute("INSERT OR REPLACE INTO stops VALUES (?, ?, ?)", (enterprise, url, reason))
             db.execute(
                 "UPDATE deliveries SET state = 'stopped', attempts = attempts + 1, last_error = ?"
                 " WHERE enterprise = ? AND state = 'queued'",
@@ -198,13 +196,8 @@ class SyncStore:
 
     def stopped(self, enterprise: str) -> Stop | None:
         """Whether the enterprise has stopped."""
-        row = self._one("SELECT url, reason, told FROM stops WHERE enterprise = ?", enterprise)
-        return Stop(str(row[0]), str(row[1]), bool(row[2])) if row else None
-
-    def told(self, enterprise: str) -> None:
-        """The kiosk knows of the stop."""
-        with self._write() as db:
-            db.execute("UPDATE stops SET told = 1 WHERE enterprise = ?", (enterprise,))
+        row = self._one("SELECT url, reason FROM stops WHERE enterprise = ?", enterprise)
+        return Stop(str(row[0]), str(row[1])) if row else None
 
     def resume(self, enterprise: str) -> None:
         """Deliver again."""

@@ -55,7 +55,7 @@ class _Stream:
 
 
 class Feed:
-    """Owns the streams. `adopt`, `has_room` and `wake` may be called from any thread."""
+    """Owns the streams. `adopt` and `wake` may be called from any thread."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -88,17 +88,18 @@ class Feed:
         """Something was committed."""
         os.eventfd_write(self._bell, 1)
 
-    def has_room(self) -> bool:
-        """May one more stream begin?"""
-        with self._lock:
-            return not self._stopping and len(self._streams) + len(self._arrivals) < MAX_STREAMS
+    def adopt(self, sock: socket.socket, after: int | None, screen: str = "") -> bool:
+        """Takes over a connection whose request was read; `after` is the last entry its screen has seen.
 
-    def adopt(self, sock: socket.socket, after: int | None, screen: str | None = None) -> None:
-        """Takes over a connection whose request was read; `after` is the last entry its screen has seen."""
+        False where there are streams enough: the connection is then still the caller's.
+        """
         sock.setblocking(False)
         with self._lock:
-            self._arrivals.append(_Stream(sock, after, self._readers.get(screen or "")))
+            if self._stopping or len(self._streams) + len(self._arrivals) >= MAX_STREAMS:
+                return False
+            self._arrivals.append(_Stream(sock, after, self._readers.get(screen)))
         self.wake()
+        return True
 
     @property
     def streams(self) -> int:
@@ -119,9 +120,9 @@ class Feed:
                 while not self._stopping:
                     due = min(next_status, self._board_after if self._board_dirty else next_status)
                     rung = self._serve(max(0.0, due - monotonic()))
-                    self._welcome(connection)
                     if rung:
                         self._follow(connection)
+                    self._welcome(connection)
                     now = monotonic()
                     if self._board_dirty and now >= self._board_after:
                         self._send_board(connection)

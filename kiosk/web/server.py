@@ -28,6 +28,7 @@ BODY_LIMIT = 1024 * 1024
 HEADER_LIMIT = 32 * 1024
 IO_TIMEOUT_S = 10
 FEED_PATH = b"/feed"
+MAX_DIGITS = 15
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -35,11 +36,6 @@ class _Connection(HTTPConnection):
     """A connection whose socket can be given away: then its end here says nothing to the client."""
 
     given_away = False
-
-    def give_away(self) -> socket.socket:
-        self.given_away = True
-        taken: socket.socket = self.socket.dup()
-        return taken
 
     def close(self) -> None:
         if not self.given_away:
@@ -78,15 +74,17 @@ class _Gateway(Gateway_10):
             super().respond()
             return
         query = parse_qs(self.req.qs.decode("latin-1"))
-        after = self.req.inheaders.get(b"Last-Event-ID", b"").decode("latin-1") or query.get("after", [""])[0]
+        # Cheroot writes header names in title case.
+        after = self.req.inheaders.get(b"Last-Event-Id", b"").decode("latin-1") or query.get("after", [""])[0]
         self.req.close_connection = True
-        if not feed.has_room():
+        taken = self.req.conn.socket.dup()
+        if not feed.adopt(taken, _number(after), query.get("screen", [""])[0]):
+            taken.close()
             self._refuse()
             return
         # Headers and events are written by the feed; cheroot must add nothing after this.
         self.req.sent_headers = True
-        stream = self.req.conn.give_away()
-        feed.adopt(stream, after=int(after) if after.isascii() and after.isdigit() else None, screen=_screen(query))
+        self.req.conn.given_away = True
 
     def _refuse(self) -> None:
         self.req.status = b"503 Service Unavailable"
@@ -94,8 +92,8 @@ class _Gateway(Gateway_10):
         self.req.ensure_headers_sent()
 
 
-def _screen(query: dict[str, list[str]]) -> str | None:
-    return query["screen"][0] if "screen" in query else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 class _Cheroot(WSGIServer):

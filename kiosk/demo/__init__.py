@@ -1,0 +1,1 @@
+"""The demo lab: a whole workshop without hardware."""
