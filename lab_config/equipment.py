@@ -189,7 +189,7 @@ def _ask(table: Table, make: Callable[[Mapping[str, object]], T], options: Mappi
                 return None
             what, _, remedy = error.message.partition("; ")
             what = what if what.startswith("there is") else f"“{error.key}” {what}"
-            table.problem(error.key, sentence(what), sentence(remedy or "see its documentation"))
+            table.problem(error.key, sentence(what), sentence(remedy or "correct it, or leave it out"))
             refused.add(error.key)
             tried = _without(tried, error.key)
         except (registry.RegistryError, ImportError) as error:

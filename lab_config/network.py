@@ -25,7 +25,7 @@ def read_web(table: Table | None) -> Web:
         kiosk_listen=_listen(table, "kiosk_listen", Web.kiosk_listen),
         public_url=_url(table, "public_url"),
         tls_cert=table.file_name("tls_cert"),
-        tls_key=table.file_name("tls_key"),
+        tls_key=table.file_name("tls_key") or table.file_name("tls_cert"),
         panel_pin=table.flag("panel_pin", Web.panel_pin),
     )
     if web.listen == web.kiosk_listen and not web.listen.endswith(":0"):
@@ -46,7 +46,7 @@ def read_mqtt(table: Table | None) -> Mqtt | None:
         password_file=table.file_name("password_file"),
         ca_file=table.file_name("ca_file"),
         cert_file=table.file_name("cert_file"),
-        key_file=table.file_name("key_file"),
+        key_file=table.file_name("key_file") or table.file_name("cert_file"),
     )
     _refuse_lone_key(table, "key_file", mqtt.key_file, "cert_file", mqtt.cert_file)
     if mqtt.password_file and not mqtt.username:
@@ -138,6 +138,6 @@ def _refuse_unsafe_url(table: Table, url: str) -> None:
 
 
 def _refuse_lone_key(table: Table, key: str, key_file: str | None, cert: str, cert_file: str | None) -> None:
-    """A certificate's file may hold its key too, but a key alone proves nothing."""
+    """A certificate's file may hold its key too, and is then both; a key alone proves nothing."""
     if key_file and not cert_file:
         table.problem(key, f"It stands without {cert}.", f'Write {cert} = "..." too.')

@@ -93,7 +93,7 @@ REGISTRIES = (
 LEFTOVERS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
 OTHERS_WORK = {"vendor", "captures", "locale"}
 """Folders whose files are others' work, data or catalogues."""
-WITHOUT_LAW = {"templates", "static"}
+WITHOUT_LAW = {"templates", "static", "locale"}
 
 
 # --- reading the sources ---------------------------------------------------------------------------------------------

@@ -547,6 +547,11 @@ def test_a_key_stands_with_its_certificate(slip: Slip, text: str, where: str) ->
     assert slip(text).where == where
 
 
+def test_a_certificates_file_is_also_its_key_where_none_is_named(lab_of: Loads, tmp_path: Path) -> None:
+    web = lab_of('[web]\ntls_cert = "both.pem"\n').web
+    assert web.tls_cert == web.tls_key == str(tmp_path / "both.pem")
+
+
 def test_named_files_are_beside_the_configuration_file(lab_of: Loads, tmp_path: Path) -> None:
     lab = lab_of('[mqtt]\nusername = "a"\npassword_file = "mqtt.pass"\nca_file = ""\n' + WEBHOOK)
     assert lab.mqtt is not None

@@ -50,7 +50,9 @@ class LoopbackBroker:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 self.stop()
-                raise BrokerError(f"mosquitto does not start on port {self.port}; run it by hand to see why")
+                raise BrokerError(
+                    f"mosquitto does not start on port {self.port}; see why with: {program} -v -c {configuration}"
+                )
             time.sleep(0.01)
 
     def stop(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import grp
 import os
@@ -21,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from kiosk.clock import is_synchronised
 from lab_config.model import Lab, Mqtt, Reader
 
 LEAST_FREE_BYTES = 500 * 1_000_000
@@ -29,8 +29,6 @@ LEAST_FREE_BYTES = 500 * 1_000_000
 BROKER_PATIENCE_S = 5.0
 
 _URL = re.compile(r"[a-z0-9]+://")
-_TIME_ERROR = 5
-"""What `ntp_adjtime(3)` returns while the clock is not synchronised."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,10 @@ def try_disk(data: Path) -> Finding:
 
 def try_clock() -> Finding:
     """Does the kernel say that the clock is synchronised?"""
-    size = 512  # struct timex has 208 bytes on 64-bit Linux; modes = 0 only reads
-    code = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(size))
-    if code in {-1, _TIME_ERROR}:
-        remedy = "Give it a time server (systemctl enable --now systemd-timesyncd) or a hardware clock."
-        return Finding("clock", False, "it is not synchronised.", remedy)
-    return Finding("clock", True, "it is synchronised.")
+    if is_synchronised():
+        return Finding("clock", True, "it is synchronised.")
+    remedy = "Give it a time server (systemctl enable --now systemd-timesyncd) or a hardware clock."
+    return Finding("clock", False, "it is not synchronised.", remedy)
 
 
 def _try_port_url(device: str, url: str) -> Finding:

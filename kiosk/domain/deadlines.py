@@ -40,30 +40,47 @@ def machine_rule(state: State, machine_id: str) -> MachineRule:
 
 def next_due(state: State, watch: Watch) -> Due | None:
     """The earliest thing that happens if nothing is heard."""
-    return min(_all_due(state, watch), key=lambda due: due[:4], default=None)
+    # Closings follow from entries alone; most observations make none, so their answer is kept until the next entry.
+    if watch.closing is None or watch.closing[0] != state.size:
+        watch.closing = (state.size, min(_all_closings(state, watch), key=_order, default=None))
+    found = (watch.closing[1], _next_silence(state, watch), _end_of_strangers(state, watch))
+    return min((due for due in found if due is not None), key=_order, default=None)
 
 
-def _all_due(state: State, watch: Watch) -> Iterator[Due]:
-    at, axis = state.timeline.at, state.timeline.axis
+def _order(due: Due) -> tuple[int, int, int, str]:
+    return due[:4]
+
+
+def _all_closings(state: State, watch: Watch) -> Iterator[Due]:
     for ids in state.open_by_machine.values():
         for session_id in ids:
             session = state.sessions[session_id]
             for reason, due_ms, end in _closings(state, watch, session):
                 body = closed(state, session, reason, "system", end)
                 yield Due(due_ms, 0, _RANKS.index(reason), f"{session.id:012}", body)
+
+
+def _next_silence(state: State, watch: Watch) -> Due | None:
+    first: tuple[Moment, str] | None = None
     for machine_id, ear in watch.machines.ears.items():
-        stale_after_ms = machine_rule(state, machine_id).rules.stale_after_ms
-        silent = silent_from(ear, stale_after_ms, state.machine(machine_id).state)
-        if silent is not None:
-            unknown = e.StateChanged(machine_id, "unknown", at(silent), "silence")
-            yield Due(axis(silent), 1, 0, machine_id, unknown)
-    if watch.strangers is not None:
-        since = watch.strangers.since
-        end = Moment(since.boot, since.ms + STRANGERS_WINDOW_MS)
-        counted = watch.strangers.count - STRANGERS_ONE_BY_ONE
-        if counted > 0:
-            refused = e.TapRefused(watch.strangers.reader, None, None, None, "unknown_badge", at(end), count=counted)
-            yield Due(axis(end), 2, 0, watch.strangers.reader, refused)
+        silent = silent_from(ear, machine_rule(state, machine_id).rules.stale_after_ms, state.machine(machine_id).state)
+        if silent is not None and (first is None or (silent, machine_id) < first):
+            first = (silent, machine_id)
+    if first is None:
+        return None
+    moment, machine_id = first
+    unknown = e.StateChanged(machine_id, "unknown", state.timeline.at(moment), "silence")
+    return Due(state.timeline.axis(moment), 1, 0, machine_id, unknown)
+
+
+def _end_of_strangers(state: State, watch: Watch) -> Due | None:
+    strangers = watch.strangers
+    if strangers is None or strangers.count <= STRANGERS_ONE_BY_ONE:
+        return None
+    end = Moment(strangers.since.boot, strangers.since.ms + STRANGERS_WINDOW_MS)
+    at, counted = state.timeline.at(end), strangers.count - STRANGERS_ONE_BY_ONE
+    refused = e.TapRefused(strangers.reader, None, None, None, "unknown_badge", at, count=counted)
+    return Due(state.timeline.axis(end), 2, 0, strangers.reader, refused)
 
 
 def closed(

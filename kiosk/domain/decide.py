@@ -29,9 +29,11 @@ def decide(state: State, watch: Watch, stamp: e.Stamp, heard: o.Observation) -> 
         return
     now = state.timeline.moment(e.At(stamp.boot, stamp.boot_ms))
     yield from _pass(state, watch, now)
+    size = state.size
     yield from _heard(state, watch, now, stamp, heard)
     # A change dated back, or a clock set forward, may bring deadlines that have passed already.
-    yield from _pass(state, watch, now)
+    if state.size != size:
+        yield from _pass(state, watch, now)
 
 
 def _pass(state: State, watch: Watch, until: Moment) -> Iterator[e.Body]:

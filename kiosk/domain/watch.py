@@ -7,9 +7,13 @@ gone with the process that saw them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kiosk.domain.machine_watch import MachineWatch
 from kiosk.domain.timeline import Moment
+
+if TYPE_CHECKING:
+    from kiosk.domain.deadlines import Due
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Watch:
     strangers: Strangers | None = None
     day_ends: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     """By session: the timeline's version and the place of its day_end on the axis."""
+    closing: tuple[int, Due | None] | None = None
+    """The earliest closing of an open session, as it followed from so many entries."""
 
     def forget(self) -> None:
         """A start after a stop."""
@@ -52,3 +58,4 @@ class Watch:
         self.unpicked.clear()
         self.strangers = None
         self.day_ends.clear()
+        self.closing = None
