@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,7 +106,9 @@ class MqttLink:
         if self._connected and self._presence is not None:
             # A clean goodbye sends no will, so the word is said by hand.
             farewell = self._client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
-            farewell.wait_for_publish(FAREWELL_S)
+            # It was lost this very moment: then the will says it.
+            with suppress(RuntimeError, ValueError):
+                farewell.wait_for_publish(FAREWELL_S)
         self._client.disconnect()
         self._client.loop_stop()
 
