@@ -12,7 +12,7 @@ from kiosk.clerk import Desk
 from kiosk.clock import SystemClock
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.control import ControlClient, ControlRefused, NoKiosk, encode_command
-from kiosk.domain.sessions import State
+from kiosk.domain.state import State
 from kiosk.inbox import Asked
 from kiosk.projection import fold, project
 from kiosk.store import outbox, views

@@ -6,7 +6,8 @@ import json
 import sqlite3
 
 from kiosk.domain.entries import Entry, RecordReleased, from_object
-from kiosk.domain.sessions import Session, State, evolve, standing
+from kiosk.domain.sessions import evolve
+from kiosk.domain.state import Session, State, standing
 from kiosk.store import outbox, views
 from kiosk.store.ledger import Ledger
 

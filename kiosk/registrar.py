@@ -15,7 +15,7 @@ from kiosk.commands import Command, CommandRefused, Done, PersonRow
 from kiosk.domain import observations as o
 from kiosk.domain.entries import REVIEW_REASONS, At, Stamp
 from kiosk.domain.reviews import may_leave
-from kiosk.domain.sessions import State
+from kiosk.domain.state import State
 from kiosk.store import outbox, people
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError

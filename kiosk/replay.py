@@ -17,7 +17,7 @@ from kiosk.domain import observations as o
 from kiosk.domain.core import Core
 from kiosk.domain.credit import crew_changes, cut
 from kiosk.domain.rulebook import adopted
-from kiosk.domain.sessions import Session, State, standing
+from kiosk.domain.state import Session, State, standing
 from kiosk.domain.timeline import Moment
 from kiosk.registrar import listed
 from lab_config.model import Lab, Machine

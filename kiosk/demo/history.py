@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from kiosk.commands import ApproveSessions, Command, DecideSession, PersonRow
 from kiosk.domain import observations as o
 from kiosk.domain.entries import Stamp
-from kiosk.domain.sessions import Session, State, standing
+from kiosk.domain.state import Session, State, standing
 from lab_config.model import Lab, Machine
 
 MINUTE_MS = 60_000

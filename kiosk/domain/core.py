@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from kiosk.domain.decide import decide
 from kiosk.domain.entries import Entry, Stamp
 from kiosk.domain.observations import Observation
-from kiosk.domain.sessions import State, evolve
+from kiosk.domain.sessions import evolve
+from kiosk.domain.state import State
 from kiosk.domain.watch import Watch
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kiosk.domain import entries as e
 from kiosk.domain.machine_watch import silent_from
 from kiosk.domain.rulebook import MachineRule
-from kiosk.domain.sessions import Session, State
+from kiosk.domain.state import Session, State
 from kiosk.domain.timeline import Moment
 from kiosk.domain.watch import Watch
 

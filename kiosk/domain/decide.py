@@ -13,7 +13,7 @@ from kiosk.domain import observations as o
 from kiosk.domain.deadlines import machine_rule, next_due
 from kiosk.domain.machine_watch import heard_power, heard_state
 from kiosk.domain.reviews import releases, reviewed
-from kiosk.domain.sessions import Person, State
+from kiosk.domain.state import Person, State
 from kiosk.domain.taps import badge_read, close, crew_changed, picked
 from kiosk.domain.timeline import STEP_MS, Moment
 from kiosk.domain.watch import Watch

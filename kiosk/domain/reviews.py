@@ -9,7 +9,7 @@ from typing import Any
 
 from kiosk.domain import entries as e
 from kiosk.domain.observations import DecisionRefused, ReviewAsked
-from kiosk.domain.sessions import Decision, Person, Session, State, standing
+from kiosk.domain.state import Decision, Person, Session, State, standing
 from kiosk.domain.timeline import Moment
 
 _RECORD_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:sheber:record")

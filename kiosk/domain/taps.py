@@ -9,7 +9,7 @@ from kiosk.domain import entries as e
 from kiosk.domain.deadlines import STRANGERS_ONE_BY_ONE, STRANGERS_WINDOW_MS, closed, machine_rule
 from kiosk.domain.observations import BadgeRead, Picked
 from kiosk.domain.rulebook import MachineRule
-from kiosk.domain.sessions import Person, Session, State
+from kiosk.domain.state import Person, Session, State
 from kiosk.domain.timeline import Moment
 from kiosk.domain.watch import Strangers, Unpicked, Watch
 

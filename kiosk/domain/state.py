@@ -1,0 +1,240 @@
+"""What the ledger says once it is folded: people, badges, machines, sessions, and the numbers that follow from them.
+
+The state is changed in place, one entry after another, because a ledger has a million of them; whoever needs an older
+state folds again. `sessions.evolve` alone changes it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiosk.domain.credit import Credit, Stretch, Terms, credit, crew_changes, cut
+from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
+from kiosk.domain.timeline import Moment, Timeline
+
+FLAGS = (
+    "clock_uncertain",
+    "overlap",
+    "status_lost",
+    "closed_by_system",
+    "no_machine_time",
+    "too_long",
+    "no_process",
+    "corrected",
+    "minor_limit",
+    "same_time_pair",
+)
+"""Worst first (hours, section 6)."""
+
+
+@dataclass
+class Person:
+    """Who a reference stands for, as far as hours depend on it."""
+
+    ref: str
+    role: str
+    programme: str | None
+    active: bool
+    qualifications: dict[str, str | None] = field(default_factory=dict)
+    contracts: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    consents: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class Badge:
+    """Whose a badge is, and whether it is refused."""
+
+    person_ref: str
+    blocked: bool = False
+
+
+@dataclass
+class MachineState:
+    """A machine's past and whether an instructor withdrew it."""
+
+    history: list[tuple[Moment, str]] = field(default_factory=list)
+    locked: bool = False
+    sessions: list[int] = field(default_factory=list)
+    settled: int = 0
+    """How many of `sessions`, from the first, ended before the latest change of state: nothing can re-cut those."""
+
+    @property
+    def state(self) -> str:
+        """What holds now; `unknown` before anything was heard."""
+        return self.history[-1][1] if self.history else "unknown"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An instructor's decision and the numbers it froze."""
+
+    seq: int
+    decision: str
+    by: str
+    at_utc_ms: int
+    reason: str | None
+    text_hash: str | None
+    credited_ms: int
+    process: str | None
+    batch: int
+    lag_ms: int
+    numbers: Credit
+    flags: tuple[str, ...]
+
+
+@dataclass
+class Session:
+    """One person on one machine, for one work process, in one role."""
+
+    id: int
+    person_ref: str
+    machine: str
+    programme: str | None
+    process: str | None
+    role: str
+    reader: str
+    badge_ref: str
+    opened: Moment
+    rules: CreditRules
+    closed: Moment | None = None
+    reason: str | None = None
+    closed_by: str | None = None
+    still_here: Moment | None = None
+    decisions: list[Decision] = field(default_factory=list)
+    released: dict[str, list[int]] = field(default_factory=dict)
+    """By enterprise: the decisions (their entries' numbers) whose records were released."""
+    released_seqs: dict[str, list[int]] = field(default_factory=dict)
+    """By enterprise: the entries' numbers of those records."""
+
+    @property
+    def is_open(self) -> bool:
+        """Is the person still there?"""
+        return self.closed is None
+
+    @property
+    def review(self) -> str:
+        """`pending`, or the latest decision."""
+        return self.decisions[-1].decision if self.decisions else "pending"
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """The states that count for it."""
+        return self.rules.counts_for(self.machine, self.programme, self.process)
+
+    @property
+    def presence_counts(self) -> bool:
+        """Is the whole presence credited?"""
+        return self.rules.presence_counts(self.programme, self.process)
+
+
+class State:
+    """Everything the ledger says, folded."""
+
+    def __init__(self) -> None:
+        self.log = ""
+        self.size = 0
+        self.timeline = Timeline()
+        self.last: Moment | None = None
+        self.book = RuleBook()
+        self.adopted_config: Mapping[str, Any] = {}
+        self.adopted_rules: Mapping[str, Any] = {}
+        self.credit_rules: dict[str, CreditRules] = {}
+        self.rules = NO_CREDIT_RULES
+        self.people: dict[str, Person] = {}
+        self.badges: dict[str, Badge] = {}
+        self.machines: dict[str, MachineState] = {}
+        self.sessions: dict[int, Session] = {}
+        self.open_by_machine: dict[str, list[int]] = {}
+        self.open_by_person: dict[str, list[int]] = {}
+        self.sessions_by_person: dict[str, list[int]] = {}
+        self.last_process: dict[tuple[str, str], str] = {}
+        self.handed_over: dict[str, dict[str, int]] = {}
+        """Person to machine to the session that was handed over there and not yet told of."""
+        self.person_seq: dict[tuple[str, str], int] = {}
+        self.touched: set[int] = set()
+        """Sessions whose numbers may have changed since the views were last written."""
+        self.touched_machines: set[str] = set()
+
+    def machine(self, machine_id: str) -> MachineState:
+        """A machine's state; made when first asked for, since a machine may leave the configuration."""
+        return self.machines.setdefault(machine_id, MachineState())
+
+    def on_machine(self, machine_id: str) -> list[Session]:
+        """The open sessions on a machine, longest present first."""
+        return [self.sessions[s] for s in self.open_by_machine.get(machine_id, ())]
+
+    def of_person(self, person_ref: str) -> list[Session]:
+        """The open sessions of a person."""
+        return [self.sessions[s] for s in self.open_by_person.get(person_ref, ())]
+
+    def operators(self, machine_id: str) -> list[Session]:
+        """The operators present on a machine, longest present first."""
+        return [s for s in self.on_machine(machine_id) if s.role == "operator"]
+
+    def span(self, session: Session, now: Moment) -> tuple[int, int]:
+        """The session on the axis; an open one up to `now`."""
+        start = self.timeline.axis(session.opened)
+        end = self.timeline.axis(session.closed if session.closed is not None else now)
+        return start, max(start, end)
+
+    def numbers(self, session: Session, now: Moment) -> Credit:
+        """What the rules make of a session now, whatever was decided on it."""
+        terms = Terms(
+            counts=frozenset(session.counts),
+            idle_grace_ms=session.rules.of_machine(session.machine, "idle_grace_ms"),
+            presence_counts=session.presence_counts,
+            split=session.rules.of_machine(session.machine, "crew_credit") == "split",
+            observer=session.role == "observer",
+        )
+        crew = self.crew(session.machine, now) if terms.split else []
+        end = session.closed if session.closed is not None else now
+        return credit(self.stretches(session.machine, session.opened, end), terms, crew)
+
+    def stretches(self, machine_id: str, start: Moment, end: Moment) -> list[Stretch]:
+        """A machine's states from one moment to another, on the axis."""
+        history = self.machine(machine_id).history
+        axis = self.timeline.axis
+        first = max(bisect_right(history, start, key=lambda change: change[0]) - 1, 0)
+        last = bisect_right(history, end, key=lambda change: change[0])
+        known = [(axis(moment), state) for moment, state in history[first:last]]
+        if not known or known[0][0] > axis(start):
+            known.insert(0, (axis(start), "unknown"))
+        return cut(known, axis(start), axis(end))
+
+    def crew(self, machine_id: str, now: Moment) -> list[tuple[int, int]]:
+        """How many operators were on a machine, from each moment of the axis on."""
+        sessions = (self.sessions[s] for s in self.machine(machine_id).sessions)
+        return crew_changes(self.span(s, now) for s in sessions if s.role == "operator")
+
+    def flags(self, session: Session, numbers: Credit) -> tuple[str, ...]:
+        """Why an instructor should look, worst first; empty is clean."""
+        has_source = session.rules.of_machine(session.machine, "has_source")
+        raised = {
+            "clock_uncertain": not self.timeline.certain(session.opened),
+            "status_lost": has_source and numbers.by_state_ms.get("unknown", 0) * 10 > numbers.presence_ms,
+            "closed_by_system": session.closed_by == "system",
+            "no_machine_time": has_source and numbers.counted_ms == 0,
+            "too_long": numbers.presence_ms > session.rules.of_machine(session.machine, "long_session_ms"),
+            "no_process": session.process is None,
+            "corrected": any(d.decision == "adjusted" for d in session.decisions),
+        }
+        return tuple(flag for flag in FLAGS if raised.get(flag))
+
+    def evidence(self, session: Session, numbers: Credit) -> str:
+        """`badge+machine` where any state was known and counts for something, else `badge`."""
+        known = numbers.presence_ms - numbers.by_state_ms.get("unknown", 0)
+        return "badge+machine" if known > 0 and not session.presence_counts else "badge"
+
+
+def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple[str, ...]]:
+    """The numbers and flags that stand for a session: frozen by a decision, else what the rules make of it now."""
+    if not session.decisions:
+        numbers = state.numbers(session, now)
+        return numbers, state.flags(session, numbers)
+    flags = set(session.decisions[-1].flags)
+    if any(d.decision == "adjusted" for d in session.decisions):
+        flags.add("corrected")
+    return session.decisions[-1].numbers, tuple(f for f in FLAGS if f in flags)
