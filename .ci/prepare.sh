@@ -5,6 +5,7 @@
 CACHE=$PWD/.cache
 DEBIAN=$CACHE/debian
 LOG=$CACHE/prepare.log
+DRIVER='.venv/lib/python3*/site-packages/playwright/driver/node' # a pattern; what steers the browser in the tests
 PATH=$DEBIAN/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin # a user's PATH has no sbin, where Debian keeps mosquitto
 export PATH DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
@@ -73,7 +74,8 @@ wrap_programs() {
     cat >"$DEBIAN/fonts.conf" <<END
 <fontconfig><dir>$DEBIAN/usr/share/fonts</dir><dir>/usr/share/fonts</dir><cachedir>$CACHE/fontconfig</cachedir></fontconfig>
 END
-    for program in "$DEBIAN"/usr/sbin/mosquitto "$DEBIAN"/usr/lib/chromium/chromium "$DEBIAN"/usr/lib/postgresql/*/bin/*; do
+    for program in "$DEBIAN"/usr/{bin,sbin}/mosquitto* "$DEBIAN"/usr/lib/chromium/chromium \
+        "$DEBIAN"/usr/lib/postgresql/*/bin/* "$PWD"/$DRIVER; do
         [ -x "$program" ] || continue
         cat >"$DEBIAN/bin/${program##*/}" <<END
 #!/bin/sh
@@ -93,6 +95,13 @@ need_postgresql() {
     command -v postgres >/dev/null && return
     bring postgresql
     for programs in /usr/lib/postgresql/*/bin; do PATH=$PATH:$programs; done
+}
+
+need_browser() {
+    need_program chromium chromium
+    $DRIVER --version >/dev/null 2>&1 && return
+    "$DEBIAN/bin/node" --version >/dev/null 2>&1 || bring libatomic1 # which a small Debian lacks
+    [ ! -x "$DEBIAN/bin/node" ] || export PLAYWRIGHT_NODEJS_PATH=$DEBIAN/bin/node
 }
 
 need_font() { # one that has the Kazakh letters

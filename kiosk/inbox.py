@@ -55,11 +55,15 @@ class Inbox:
     def deliver(self, observation: Observation, on_stored: Callable[[], None] | None = None) -> None:
         """Stamp an observation now and queue it; a full queue counts it as lost instead."""
         with self._changed:
-            if len(self._items) >= CAPACITY:
+            full = len(self._items) >= CAPACITY
+            if full:
                 self._lost += 1
             else:
                 self._items.append(Heard(self._clock.stamp(), observation, on_stored))
             self._changed.notify()
+        if full and on_stored is not None:
+            # The loss will be entered; a broker that waited for this acknowledgement would send nothing more.
+            on_stored()
 
     def ask(self, command: Command) -> Future[Done]:
         """Stamp a command now and queue it; people wait for their answer, so a full queue takes it all the same."""

@@ -41,6 +41,7 @@ class Registrar:
                 case c.DecideSession():
                     return self._decide(command, hear)
                 case c.ApproveSessions():
+                    self._refuse_own(command.sessions, command.by)
                     return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
                 case c.ImportPeople():
                     return self._import(command, hear)
@@ -88,6 +89,7 @@ class Registrar:
             raise CommandRefused("reason_missing")
         if len(command.text) > TEXT_LETTERS_MAX:
             raise CommandRefused("text_too_long")
+        self._refuse_own((command.session,), command.by)
         salt = refs.new_salt()
         asked = o.ReviewAsked(
             (command.session,),
@@ -102,6 +104,16 @@ class Registrar:
         if command.text and seqs:
             people.store_text(self._connection, command.text, salt)
         return Done(seqs)
+
+    def _refuse_own(self, sessions: tuple[int, ...], by: str) -> None:
+        """Nobody decides on their own sessions, whatever account they use (hours, section 7)."""
+        user = people.user_by_ref(self._connection, by)
+        if user is None or user.person_ref is None:
+            return
+        for session_id in sessions:
+            session = self._state.sessions.get(session_id)
+            if session is not None and session.person_ref == user.person_ref:
+                raise CommandRefused("own_session", str(session_id))
 
     def _import(self, command: c.ImportPeople, hear: Hear) -> Done:
         taken = people.taken_badges(self._connection, command.rows)

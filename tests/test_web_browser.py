@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +85,7 @@ def a_page(chromium: Browser, size: tuple[int, int], language: str = "en") -> It
 
 def shoot(page: Page, name: str, whole: bool = False) -> None:
     ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=str(ARTEFACTS / f"{name}.png"), full_page=whole, animations="disabled")
+    (ARTEFACTS / f"{name}.png").write_bytes(page.screenshot(full_page=whole, animations="disabled"))
 
 
 OVERFLOWING = """() => {
@@ -183,22 +183,24 @@ def test_what_is_not_recorded_is_said_over_everything(world: World, chromium: Br
         page.wait_for_selector("#alarm", state="hidden")
 
 
-def test_a_lost_connection_is_shown_and_heals_by_itself(world: World, chromium: Browser) -> None:
+def test_a_lost_connection_is_shown_and_heals_by_itself(
+    world: World, chromium: Browser, free_port: Callable[[], int]
+) -> None:
     services = world.services()
     feed = Feed(services)
-    server = Server("127.0.0.1:0", create_kiosk_app(services, feed), feed)
+    listen = f"127.0.0.1:{free_port()}"
+    server = Server(listen, create_kiosk_app(services, feed), feed)
     feed.start()
     server.start()
     context = chromium.new_context()
     page = context.new_page()
     page.goto(server.address)
     page.wait_for_selector("#lost", state="hidden")
-    port = server.address.rpartition(":")[2]
     server.stop()
     feed.stop()
     page.wait_for_selector("#lost:visible")
     feed = Feed(services)
-    again = Server(f"127.0.0.1:{port}", create_kiosk_app(services, feed), feed)
+    again = Server(listen, create_kiosk_app(services, feed), feed)
     feed.start()
     again.start()
     page.wait_for_selector("#lost", state="hidden", timeout=15000)

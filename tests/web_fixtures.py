@@ -337,8 +337,6 @@ def a_review_day(world: World) -> dict[str, int]:
     """Yesterday and today as an instructor finds them: every flag once, clean ones, one running, one decided."""
     made = {}
     start = NOON - 4 * HOUR
-    for index, state in enumerate(("running", "idle", "setup", "running", "fault", "running")):
-        world.state("mill-1", state, start + index * 23 * MINUTE)
     flagged = {
         "system": ("p1", "mill-1", ("closed_by_system",), "day_end"),
         "lost": ("p4", "mill-2", ("status_lost", "closed_by_system"), "outage"),
@@ -349,17 +347,19 @@ def a_review_day(world: World) -> dict[str, int]:
     }
     for index, (name, (person, machine, flags, reason)) in enumerate(flagged.items()):
         by_state = {"running": 65 * MINUTE, "setup": 20 * MINUTE, "idle": 24 * MINUTE, "fault": 11 * MINUTE}
-        made[name] = world.worked(
+        opened = start + index * MINUTE
+        world.state(machine, "idle", opened - MINUTE)
+        world.tap_in(person, machine, opened, process=None if "no_process" in flags else "CNC3")
+        for minutes, state in ((7, "setup"), (27, "running"), (70, "fault"), (81, "idle"), (98, "running")):
+            world.state(machine, state, opened + minutes * MINUTE)
+        made[name] = world.tap_out(
             person,
-            machine,
-            start + index * MINUTE,
-            start + (index + 120) * MINUTE,
+            opened + 120 * MINUTE,
             reason=reason,
             flags=flags,
             by_state=by_state,
             credited_ms=90 * MINUTE,
             unverified_ms=12 * MINUTE,
-            process=None if "no_process" in flags else "CNC3",
         )
     for index, person in enumerate(("p1", "p2", "p3", "p4", "p5")):
         made[f"clean-{person}"] = world.worked(

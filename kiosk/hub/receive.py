@@ -25,7 +25,6 @@ from kiosk.proofs import (
     verify_inclusion,
 )
 from kiosk.records import (
-    BODY_LIMIT,
     ENTRY_TYPE,
     EVENT_TYPE,
     RECORDS_LIMIT,
@@ -141,8 +140,6 @@ def _require_sender(enterprise: HubEnterprise, headers: Mapping[str, str], body:
 def _parse(body: bytes) -> Event:
     """The event in `body`, or `Refused` with what is malformed about it."""
     try:
-        if len(body) > BODY_LIMIT:
-            raise ValueError("the body is too large")
         event = _object(strict_json(body), "the body")
         if event.get("specversion") != "1.0" or event.get("type") != EVENT_TYPE:
             raise ValueError(f"it is not a CloudEvent 1.0 of type {EVENT_TYPE}")

@@ -54,6 +54,7 @@ class HubService:
         self._server = Server(listen, app, numthreads=THREADS, server_name="sheber-hub", timeout=10, shutdown_timeout=2)
         self._server.max_request_body_size = 2 * BODY_LIMIT  # the application says it better
         self._server.max_request_header_size = 64 * 1024
+        self._server.expiration_interval = 0.2  # seconds that an end waits at most
         self._server.prepare()
         self._control = ControlServer(folder / SOCKET, {"accept": self._accept}, sync_ops=frozenset())
 

@@ -62,7 +62,7 @@ def create_app(config: HubConfig, store: HubStore, now_ms: Callable[[], int], ke
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=key,
-        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        MAX_CONTENT_LENGTH=2 * BODY_LIMIT,  # read, so that the refusal of what is a little over can be read too
         SESSION_COOKIE_NAME="sheber_hub",  # cookies know no ports: the kiosk on the same host has others
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
@@ -100,7 +100,8 @@ def session_key(folder: Path) -> bytes:
 def language() -> str:
     """The visitor's language: chosen on the page, else the browser's wish."""
     chosen = flask.session.get("language")
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en")
+    wishes = [chosen, *(tag.partition("-")[0].lower() for tag in request.accept_languages.values())]
+    return next((wish for wish in wishes if wish in LANGUAGES), "en")
 
 
 def problem(status: int, reason: str, detail: str, **members: object) -> Response:
@@ -139,8 +140,11 @@ def hook(enterprise: str) -> Response:
     if known is None:
         return problem(404, "no_enterprise", "this hub has no such enterprise")
     headers = {name.lower(): value for name, value in request.headers.items()}
+    body = request.get_data()
+    if len(body) > BODY_LIMIT:
+        return problem(413, "too_large", f"a delivery has at most {BODY_LIMIT} bytes")
     try:
-        new = receive(hub.store, known, headers, request.get_data(), hub.now_ms())
+        new = receive(hub.store, known, headers, body, hub.now_ms())
     except Refused as refusal:
         log.warning("%s: refused: %s", enterprise, refusal.reason)
         answer = problem(refusal.status, refusal.reason, refusal.detail, **refusal.members)

@@ -154,7 +154,11 @@ def _opened(services: Services, tapped: Tapped) -> Answer:
     )
     machine = machine_name(services.lab, body["machine"], tapped.words)
     if body["role"] == "observer":
-        lines.append(say("You may watch. This time is not counted as work."))
+        lines.append(
+            say("You may watch; it is not counted. Missing:")
+            if body.get("missing")
+            else say("You may watch. This time is not counted as work.")
+        )
         return Answer(
             "observer",
             say("You are an observer here"),

@@ -108,7 +108,8 @@ class BoardView:
         if happened is None:
             return None
         first = self.languages[0]
-        text = N_("work started") if happened.reason is None else phrases.CLOSINGS.get(happened.reason, happened.reason)
+        opening = N_("is watching") if happened.observes else N_("work started")
+        text = opening if happened.reason is None else phrases.CLOSINGS.get(happened.reason, happened.reason)
         return {
             "time": clock_time(happened.wall_ms, self._zone),
             "name": happened.name,

@@ -50,6 +50,7 @@ class Happening:
     name: str
     machine: str
     reason: str | None
+    observes: bool
     wall_ms: int
 
 
@@ -213,7 +214,11 @@ class Reading:
             return None
         body: Mapping[str, Any] = json.loads(row[0])
         return Happening(
-            self.short_name(body["person_ref"]), body["machine"], body.get("reason"), body["stamp"]["wall_ms"]
+            name=self.short_name(body["person_ref"]),
+            machine=body["machine"],
+            reason=body.get("reason"),
+            observes=body.get("role") == "observer",
+            wall_ms=body["stamp"]["wall_ms"],
         )
 
     def undelivered(self) -> int:
