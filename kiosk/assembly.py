@@ -64,6 +64,7 @@ class Kiosk:
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
         self._clerk.start()
         self._clerk.wait_ready(READY_TIMEOUT_S)
+        self._occupied.update({machine: set(ids) for machine, ids in self._clerk.open_at_start.items()})
         self._serial = self._start_readers()
         self._mqtt = self._start_mqtt()
         self._disclosure = Disclosure(self.data / DATABASE, self.submit)

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 from firmware_bridge import observations as wire
@@ -239,6 +239,8 @@ class Clerk(threading.Thread):
         self._listener = listener
         self._ready: Future[None] = Future()
         self.counters: Counter[str] = Counter()
+        self.open_at_start: Mapping[str, set[int]] = {}
+        """By machine: the sessions that survived the restart; set before `wait_ready` returns."""
         self.heard_utc_ms: Mapping[str, int | None] = {}
         """When each machine was last heard, UTC; replaced whole, so other threads may read it."""
 
@@ -253,6 +255,8 @@ class Clerk(threading.Thread):
             return answer.result(timeout_s)
         except TimeoutError:
             raise CommandRefused("no_answer", "the kiosk is busy; try again") from None
+        except CancelledError:
+            raise CommandRefused("stopping", "the kiosk is stopping; try again once it runs") from None
 
     def run(self) -> None:
         """Open, start, then take batch after batch until the inbox is closed."""
@@ -262,7 +266,9 @@ class Clerk(threading.Thread):
             self._ready.set_exception(error)
             return
         try:
-            self._tell(desk.start())
+            entries = desk.start()
+            self.open_at_start = {m: set(ids) for m, ids in desk.core.state.open_by_machine.items()}
+            self._tell(entries)
             self._ready.set_result(None)
             self._work(desk)
             self._tell(desk.pass_time(heartbeat=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from firmware_bridge import registry
@@ -16,6 +17,7 @@ from kiosk.domain import entries as e
 from kiosk.domain import observations as o
 from kiosk.domain.core import Core
 from kiosk.domain.credit import crew_changes, cut
+from kiosk.domain.flags import with_shared_flags
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.state import Session, State, standing
 from kiosk.domain.timeline import Moment
@@ -42,15 +44,21 @@ class _Clock:
         t = line["t"]
         if t < self.t:
             raise ReplayError(f"t goes back from {self.t} to {t}; within one boot it never decreases: sort the lines")
-        self.boot_ms = line.get("boot_ms", self.boot_ms + t - self.t)
-        self.t = t
+        boot_ms = self.boot_ms + t - self.t
+        if line.get("kind") != "date_boot":  # there, it is the moment that is dated
+            boot_ms = line.get("boot_ms", boot_ms)
+        if boot_ms < self.boot_ms:
+            raise ReplayError(f"boot_ms goes back from {self.boot_ms} to {boot_ms}; within one boot it never decreases")
+        self.boot_ms, self.t = boot_ms, t
         return self.stamp()
 
     def start(self, line: dict[str, Any]) -> e.Stamp:
         """A boot: a new count of milliseconds, perhaps an earlier wall clock."""
+        # The same boot again is a restart of the program only: its milliseconds go on.
+        again_ms = self.boot_ms + line["t"] - self.t if str(line["boot"]) == self.boot else 0
         self.boot = str(line["boot"])
         self.t = line["t"]
-        self.boot_ms = line.get("boot_ms", 0)
+        self.boot_ms = line.get("boot_ms", again_ms)
         self.wall_offset_ms = 0
         self.synced = bool(line.get("synced", True))
         return self.stamp()
@@ -103,6 +111,8 @@ class Replay:
         if kind == "boot":
             self._boot(line)
             return False
+        if self._down and kind == "end":
+            return True  # nothing is known after the kiosk went down
         if self._down:
             raise ReplayError("nothing may stand between down and boot")
         if not self._clock.boot:
@@ -147,6 +157,7 @@ class Replay:
         elif line.get("kind") == "review":
             yield self._review(line)
         elif line.get("kind") == "badge":
+            self._known_reader(line["reader"])
             if not is_zero(str(line["uid"])):
                 yield o.BadgeRead(line["reader"], str(line["uid"]).upper())
         elif make is None:
@@ -155,10 +166,13 @@ class Replay:
             yield make(line)
         yield o.Alive()
 
-    def _serial(self, line: dict[str, Any]) -> Iterator[o.Observation]:
-        reader = line["reader"]
+    def _known_reader(self, reader: str) -> None:
         if reader not in self._readers:
             raise ReplayError(f"the lab has no reader {reader!r}")
+
+    def _serial(self, line: dict[str, Any]) -> Iterator[o.Observation]:
+        reader = line["reader"]
+        self._known_reader(reader)
         for decoded in self._readers[reader].feed(bytes.fromhex(line["hex"])):
             if isinstance(decoded, Badge):
                 yield o.BadgeRead(reader, self._transforms[reader](decoded.uid))
@@ -190,7 +204,12 @@ class Replay:
         if self._first is None:
             return
         now = self.state.timeline.moment(e.At(self._clock.boot, self._clock.boot_ms))
-        sessions = [session_object(self.state, s, now) for s in self.state.sessions.values()]
+        shown = {s.id: session_object(self.state, s, now) for s in self.state.sessions.values()}
+        births = {row.person_id: date.fromisoformat(row.birth_date) for row in self._people if row.birth_date}
+        own = {session: tuple(value["flags"]) for session, value in shown.items()}
+        for session, flags in with_shared_flags(self.state, now, own, births, self._lab.rules).items():
+            shown[session]["flags"] = list(flags)
+        sessions = shown.values()
         yield from sorted(sessions, key=lambda s: (s["start"], s["person"], s["machine"]))
         for machine in self._lab.machines:
             yield self._machine_object(machine, self._first, now)
@@ -275,4 +294,16 @@ _LINES: dict[str, Callable[[dict[str, Any]], o.Observation]] = {
     ),
     "block": lambda line: o.BadgeLost(str(line["badge"]).upper()),
     "close": lambda line: o.CloseAsked(line["person"], line["machine"], line.get("by", "instructor")),
+    "manual": lambda line: o.ManualAsked(
+        line["person"],
+        line["machine"],
+        line.get("process"),
+        line["start"],
+        line["end"],
+        line.get("by", "instructor"),
+        line["reason"],
+    ),
+    "date_boot": lambda line: o.BootDated(
+        str(line["boot"]), line["boot_ms"], line["utc"], line.get("by", "instructor")
+    ),
 }

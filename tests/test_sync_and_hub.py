@@ -61,8 +61,9 @@ class Running:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(20)
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            self.said += self.process.stdout.read()
+            self.process.stdout.close()
         return status
 
 
@@ -130,7 +131,7 @@ def test_records_go_from_the_ledger_to_the_hub_once_a_person_has_accepted_the_ke
 
 
 def test_an_answer_that_was_lost_and_a_consent_withdrawn_meanwhile_double_nothing(world: World) -> None:
-    """The hub has it, the receipt was lost, and the next delivery is another one: the hub asks for the missing proof."""
+    """The hub has it, the receipt was lost, and the next delivery is another one: the hub asks for its proof."""
     first = world.kiosk.release("main")
     world.sync()
     sheber(

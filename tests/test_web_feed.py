@@ -96,9 +96,7 @@ def test_a_hand_over_never_names_the_other(world: World, listener: Listener) -> 
     session = world.worked("p2", "mill-1", NOON, NOON + 42 * MINUTE, reason="handover")
     world.tap_in("p1", "mill-1", NOON + 42 * MINUTE)
     world.told("handed_over", "p2", "mill-1", session)
-    data = next(
-        event["data"] for event in iter(lambda: listener.next("tap"), None) if event["data"]["kind"] == "tell"
-    )
+    data = next(event["data"] for event in iter(lambda: listener.next("tap"), None) if event["data"]["kind"] == "tell")
     assert "12:42" in data["html"]
     assert "Сериков" not in data["html"]
 
@@ -199,8 +197,10 @@ def test_streams_and_silent_connections_keep_nobody_waiting(address: str) -> Non
     assert connection.getresponse().status == 200
     assert time.monotonic() - started < 2
     connection.close()
-    for each in (*streams, *silent):
-        each.close()
+    for stream in streams:
+        stream.close()
+    for connected in silent:
+        connected.close()
 
 
 def test_a_screen_that_does_not_read_is_dropped_and_the_others_go_on(
@@ -265,3 +265,25 @@ def test_a_listener_beyond_this_machine_speaks_tls_with_a_certificate_of_its_own
 )
 def test_loopback_is_told_from_the_network(listen: str, loopback: bool) -> None:
     assert is_loopback(listen) is loopback
+
+
+def test_a_count_of_strangers_entered_later_answers_nobody(world: World, listener: Listener) -> None:
+    world.happens(
+        "tap_refused",
+        reader="mill-1",
+        badge_ref=None,
+        person_ref=None,
+        machine=None,
+        reason="unknown_badge",
+        missing=[],
+        count=40,
+    )
+    wanted = world.refused("unknown_badge")
+    assert listener.next("tap")["id"] == str(wanted)
+
+
+def test_waking_a_feed_that_has_ended_harms_nobody(world: World) -> None:
+    feed = Feed(world.services())
+    feed.start()
+    feed.stop()
+    feed.wake()

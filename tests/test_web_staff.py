@@ -173,7 +173,9 @@ def test_over_tls_the_cookie_is_secure(client: FlaskClient) -> None:
     assert "Secure" in page.headers["Set-Cookie"]
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
 def test_a_login_sends_nobody_elsewhere(client: FlaskClient, target: str) -> None:
     assert sign_in(client, next=target).headers["Location"] == "/"
     assert client.get("/language/ru", query_string={"next": target}).headers["Location"] == "/"
@@ -291,7 +293,8 @@ def test_an_incomplete_decision_is_handed_back_in_words(
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [("own_session", "Nobody decides on their own sessions."), ("odd_new_code", "Code: odd_new_code")]
+    ("code", "words"),
+    [("own_session", "Nobody decides on their own sessions."), ("odd_new_code", "Code: odd_new_code")],
 )
 def test_a_refusal_of_the_clerk_is_shown_in_words(client: FlaskClient, world: World, code: str, words: str) -> None:
     session = a_review_day(world)["idle"]

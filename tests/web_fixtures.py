@@ -1,4 +1,4 @@
-"""An invented workshop for the pages: people, machines and sessions written straight into the store, one act a method."""
+"""An invented workshop for the pages: its people, machines and sessions are written straight into the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kiosk.store.people import User
 from kiosk.store.schema import open_writer, write
 from kiosk.store.views import SessionView
 from kiosk.web.feed import Feed
-from kiosk.web.services import KioskStatus, ReaderStatus, Services
+from kiosk.web.services import KioskStatus, Services
 from lab_config.model import Lab, LocalText, Machine, Process, Programme, Reader, Screen, StatusSource
 
 HOUR = 3_600_000
@@ -48,7 +48,11 @@ NAMES = {
     "grinder-1": ("Ажарлау станогы", "Шлифовальный станок", "Grinder"),
 }
 PROCESSES = {
-    "CNC3": ("СББ фрезер, токарь станоктарында жұмыс істеу", "Работа на станках с ЧПУ", "Operating CNC mills and lathes"),
+    "CNC3": (
+        "СББ фрезер, токарь станоктарында жұмыс істеу",
+        "Работа на станках с ЧПУ",
+        "Operating CNC mills and lathes",
+    ),
     "CNC4": ("Тәлімгердің басшылығымен баптау", "Наладка под руководством наставника", "Setup under supervision"),
 }
 PEOPLE = (
@@ -78,7 +82,10 @@ def invented_lab(**changes: Any) -> Lab:
         id="demo-w3",
         name=text("№3 шеберхана", "Мастерская № 3", "Workshop 3"),
         machines=machines,
-        readers=(*(Reader(key, f"/dev/{key}", "rdm6300", machine=key) for key in NAMES), Reader("door", "/dev/d", "line")),
+        readers=(
+            *(Reader(key, f"/dev/{key}", "rdm6300", machine=key) for key in NAMES),
+            Reader("door", "/dev/d", "line"),
+        ),
         screens=(Screen("door", ("door",)), Screen("hall")),
         programmes=(Programme("cnc-operator", text("Оператор", "Оператор", "Operator"), processes=processes),),
     )
@@ -102,6 +109,7 @@ class World:
         self.database = self.folder / "kiosk.db"
         self.connection = open_writer(self.database)
         self.lock = threading.Lock()
+        self.pending_decisions: list[tuple[int, Command]] = []
         self.open_by_person: dict[str, int] = {}
         with write(self.connection):
             for person_id, role, surname, given, patronymic, language, badge in PEOPLE:
@@ -276,6 +284,7 @@ class World:
                         "decided_credited_ms": command.credited_ms,
                         "decided_reason": command.reason,
                     }
+                assert isinstance(command, (ApproveSessions, DecideSession))
                 decided |= {"decided_by": command.by, "decided_at_ms": self.now_ms, "decided_process": row.process}
                 views.put_session(self.connection, replace(row, **decided))
 

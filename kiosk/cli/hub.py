@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,20 +80,25 @@ def _serve(data: Path, listen: str | None) -> None:
         address = split_listen(listen or config.listen)
     except (HubConfigError, ValueError) as error:
         fail(str(error), EXIT_USAGE if isinstance(error, ValueError) else EXIT_CONFIGURATION)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # taken below, so that they never come at an unfit moment
     try:
         with opened(data) as store:
             service = HubService(data, config, store, address, real_wall_ms)
+            thread = threading.Thread(target=service.serve, name="hub")
+            thread.start()
             host, port = service.address
             click.echo(f"the hub listens on http://{f'[{host}]' if ':' in host else host}:{port}")
-            try:
-                service.serve()
-            except KeyboardInterrupt:
-                click.echo("stopped")
-            finally:
-                service.stop()
+            while thread.is_alive() and signal.sigtimedwait(ends, 1) is None:
+                continue
+            ended_by_itself = not thread.is_alive()
+            service.stop()
+            thread.join()
     except (HubRuns, HubStoreError, OSError) as error:
         fail(f"the hub cannot start: {error}")
+    if ended_by_itself:
+        fail("the hub ended unexpectedly; the lines above say why")
+    click.echo("stopped")
 
 
 def _configuration(data: Path) -> HubConfig:

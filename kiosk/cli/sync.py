@@ -134,19 +134,13 @@ def _targets(lab: Lab) -> list[Target]:
 
 
 def _secrets(enterprise: str, file: str | None) -> tuple[str, ...]:
-    """The shared secrets in that file, one a line; bad configuration ends the program."""
-    from standardwebhooks import Webhook  # noqa: PLC0415
+    """The shared secrets in that file; bad configuration ends the program."""
+    from kiosk.webhooks import SecretError, read_secrets  # noqa: PLC0415
 
-    remedy = f"set secret_file of the enterprise {enterprise} to a file that this user can read, with whsec_... in it"
     try:
-        lines = tuple(Path(file or "").read_text().split())
-        for line in lines:
-            Webhook(line)
-    except (OSError, ValueError, RuntimeError) as error:
-        fail(f"the webhook secret {file} cannot be used ({type(error).__name__}); {remedy}", EXIT_CONFIGURATION)
-    if not lines or not all(line.startswith("whsec_") for line in lines):
-        fail(f"the webhook secret {file} holds no whsec_... line; {remedy}", EXIT_CONFIGURATION)
-    return lines
+        return read_secrets(Path(file or ""))
+    except SecretError as error:
+        fail(f"{error}; correct it, or secret_file of the enterprise {enterprise}", EXIT_CONFIGURATION)
 
 
 def _lock(data: Path) -> int:

@@ -49,6 +49,17 @@ class Visit:
     """`forgot_out`, `silence`, `never_ran`; None for an ordinary lesson."""
 
 
+LAST_AFTERNOON = (
+    ("p1", "mill-1", "forgot_out"),
+    ("p2", "mill-2", "silence"),
+    ("p9", "weld-2", "never_ran"),
+    ("p8", "elec-1", None),
+)
+"""What the instructor is asked about first: a forgotten tap-out, a lost signal, an idle machine, another's machine."""
+UNSYNCHRONISED = ("p10", "grinder-1")
+"""Who worked while the kiosk had been restarted and did not know the time."""
+
+
 class History:
     """A reproducible past for a lab and its people."""
 
@@ -78,10 +89,34 @@ class History:
                 told.extend(self._visit(visit))
             if day != days[-1]:
                 told.append((self._local_ms(day + timedelta(days=1), 8, 20), self._decide(day)))
+        told.extend(self._last_afternoon(days[-1]))
         for at_ms, what in sorted(told, key=lambda one: one[0]):
-            if at_ms < now_ms - MINUTE_MS:
-                for heard in what(state):
-                    yield stamp_at(at_ms), heard
+            for heard in what(state):
+                yield stamp_at(at_ms), heard
+
+    def evening(
+        self, stamp_at: Callable[[int], Stamp], now_ms: int, state: State
+    ) -> Iterator[tuple[Stamp, o.Observation | Command]]:
+        """After a restart that found no time server: one lesson whose date an instructor has to confirm."""
+        start = self.evening_ms(now_ms)
+        person_id, machine_id = UNSYNCHRONISED
+        visit = Visit(
+            self._people[person_id], self._lab.machine(machine_id), start + 5 * MINUTE_MS, start + 50 * MINUTE_MS
+        )
+        for at_ms, what in sorted(self._visit(visit), key=lambda one: one[0]):
+            for heard in what(state):
+                yield stamp_at(at_ms), heard
+
+    def evening_ms(self, now_ms: int) -> int:
+        """UTC of the restart."""
+        return self._local_ms(self._today(now_ms) - timedelta(days=1), 23, 5)
+
+    def _last_afternoon(self, day: date) -> Iterator[Told]:
+        start = self._local_ms(day, 15, 0)
+        for person_id, machine_id, accident in LAST_AFTERNOON:
+            machine = self._lab.machine(machine_id)
+            yield from self._visit(Visit(self._people[person_id], machine, start, start + 70 * MINUTE_MS, accident))
+            start += 90 * 1_000
 
     def _lessons(self, index: int, day: date) -> Iterator[Visit]:
         """Who is where on a day: everybody once in the morning, most again before noon."""

@@ -182,6 +182,13 @@ class Demo:
             assert instructor is not None
             history = History(lab, rows, desk.badge_ref, instructor.user_ref)
             desk.relive(history.observations(stamp_at, now_ms, desk.core.state))
+            evening_ms, evening_boot = history.evening_ms(now_ms), new_boot_id()
+
+            def unsynchronised(utc_ms: int) -> Stamp:
+                return Stamp(evening_boot, utc_ms - evening_ms, utc_ms, synced=False)
+
+            desk.start_at(unsynchronised(evening_ms))
+            desk.relive(history.evening(unsynchronised, now_ms, desk.core.state))
 
     def _workshop(self, lab: Lab, mqtt_port: int) -> None:
         machines = {

@@ -100,6 +100,11 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
     return Credit(presence, by_state, share, unverified, codes, counted)
 
 
+def stated_credit(presence_ms: int) -> Credit:
+    """What an instructor entered: credited as stated; of the machine nothing is known."""
+    return Credit(presence_ms, {"unknown": presence_ms} if presence_ms else {}, presence_ms, 0)
+
+
 def _creditable(stretches: Sequence[Stretch], index: int, terms: Terms) -> tuple[int, str]:
     """How much of a stretch is credited, from its beginning, and the code of the rest."""
     stretch = stretches[index]

@@ -12,7 +12,8 @@ from kiosk.domain import entries as e
 from kiosk.domain import observations as o
 from kiosk.domain.deadlines import machine_rule, next_due
 from kiosk.domain.machine_watch import heard_power, heard_state
-from kiosk.domain.reviews import releases, reviewed
+from kiosk.domain.manual import manual_entered
+from kiosk.domain.reviews import releases, releases_of_boot, reviewed
 from kiosk.domain.state import Person, State
 from kiosk.domain.taps import badge_read, close, crew_changed, picked
 from kiosk.domain.timeline import STEP_MS, Moment
@@ -34,6 +35,7 @@ def decide(state: State, watch: Watch, stamp: e.Stamp, heard: o.Observation) -> 
     # A change dated back, or a clock set forward, may bring deadlines that have passed already.
     if state.size != size:
         yield from _pass(state, watch, now)
+        watch.entered = now
 
 
 def _pass(state: State, watch: Watch, until: Moment) -> Iterator[e.Body]:
@@ -42,6 +44,7 @@ def _pass(state: State, watch: Watch, until: Moment) -> Iterator[e.Body]:
     while (due := next_due(state, watch)) is not None and due.axis_ms <= limit:
         body = due.body
         yield body
+        watch.entered = state.timeline.on_axis(due.axis_ms)
         if isinstance(body, e.SessionClosed):
             yield from crew_changed(state, body.machine, body.at)
         elif isinstance(body, e.StateChanged):
@@ -84,6 +87,8 @@ def _anchor(state: State, now: Moment, stamp: e.Stamp) -> Iterator[e.Body]:
     first = not state.timeline.certain(now)
     if first or abs(stamp.wall_ms - state.timeline.utc_ms(now)) > STEP_MS:
         yield e.ClockAnchored(state.timeline.at(now), stamp.wall_ms, "ntp" if first else "step")
+        if first:
+            yield from releases_of_boot(state, now.boot, now)
 
 
 def _heard(state: State, watch: Watch, now: Moment, stamp: e.Stamp, heard: o.Observation) -> Iterator[e.Body]:
@@ -181,10 +186,25 @@ def _asked(state: State, now: Moment, heard: o.Observation) -> Iterator[e.Body]:
             if session is None:
                 raise o.DecisionRefused("no_open_session", heard.machine)
             yield from close(state, session, "closed_by_instructor", "other", now, by=heard.by)
+        case o.ManualAsked():
+            yield from manual_entered(state, now, heard)
+        case o.BootDated():
+            yield from _boot_dated(state, now, heard)
         case o.StillHereTouched():
             session = next((s for s in state.of_person(heard.person_ref) if s.machine == heard.machine), None)
             if session is not None:
                 yield e.StillHere(session.id, session.person_ref, state.timeline.at(now))
+
+
+def _boot_dated(state: State, now: Moment, heard: o.BootDated) -> Iterator[e.Body]:
+    """An instructor dates a boot, once, and only where no clock did (hours, section 8)."""
+    if heard.boot not in state.timeline.boot_ids:
+        raise o.DecisionRefused("unknown_boot", heard.boot)
+    if state.timeline.dated(heard.boot):
+        raise o.DecisionRefused("already_dated", heard.boot)
+    at = e.At(heard.boot, heard.boot_ms)
+    yield e.ClockAnchored(at, heard.utc_ms, "instructor", heard.by)
+    yield from releases_of_boot(state, state.timeline.moment(at).boot, now)
 
 
 def _listed(state: State, now: Moment, row: o.PersonListed) -> Iterator[e.Body]:

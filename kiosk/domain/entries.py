@@ -300,6 +300,21 @@ class SessionReviewed(Body):
 
 
 @dataclass(frozen=True)
+class ManualSessionEntered(Body):
+    """An instructor enters a session that no badge told of, with a reason. The times are UTC, as stated."""
+
+    type: ClassVar[str] = "manual_session_entered"
+    person_ref: str
+    machine: str
+    process: str | None
+    start_ms: int
+    end_ms: int
+    by: str
+    reason: str
+    text_hash: str | None = None
+
+
+@dataclass(frozen=True)
 class RecordReleased(Body):
     """A record may leave for an enterprise; the entry is the record's leaf (contract, section 9)."""
 

@@ -36,7 +36,7 @@ class MachineWatch:
 def meaning(power_w: float, thresholds: tuple[int, int, int | None, int, int], state: str) -> str:
     """What one sample of a smart plug means, where `state` is the confirmed state."""
     running_above, idle_below, off_below, _, _ = thresholds
-    power_mw = power_w * 1000
+    power_mw = round(power_w * 1000, 3)  # so that a sample of exactly a threshold is at it
     if power_mw >= running_above:
         return "running"
     if off_below is not None and power_mw < off_below:

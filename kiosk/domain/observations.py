@@ -169,6 +169,30 @@ class ReviewAsked:
     process: str | None = None
 
 
+@dataclass(frozen=True)
+class ManualAsked:
+    """An instructor enters a session that no badge told of; the times are UTC milliseconds."""
+
+    person_ref: str
+    machine: str
+    process: str | None
+    start_ms: int
+    end_ms: int
+    by: str
+    reason: str
+    text_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class BootDated:
+    """An instructor says what time it was at a moment of a boot that no clock dated."""
+
+    boot: str
+    boot_ms: int
+    utc_ms: int
+    by: str
+
+
 Observation = (
     Adopted
     | Booted
@@ -187,4 +211,6 @@ Observation = (
     | LockAsked
     | CloseAsked
     | ReviewAsked
+    | ManualAsked
+    | BootDated
 )

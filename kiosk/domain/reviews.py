@@ -69,6 +69,13 @@ def releases(state: State, person_ref: str, now: Moment) -> Iterator[e.Body]:
         yield from _releases_of(state, state.sessions[session_id], now)
 
 
+def releases_of_boot(state: State, boot: int, now: Moment) -> Iterator[e.Body]:
+    """What waited only for the date of its boot, now that there is one."""
+    for session in list(state.sessions.values()):
+        if session.opened.boot == boot:
+            yield from _releases_of(state, session, now)
+
+
 def _releases_of(state: State, session: Session, now: Moment) -> Iterator[e.Body]:
     if not session.decisions or not state.timeline.certain(session.opened):
         return

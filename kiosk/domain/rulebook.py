@@ -80,7 +80,9 @@ class CreditRules:
     def counts_for(self, machine: str, programme: str | None, process: str | None) -> tuple[str, ...]:
         """The states that count: the process's own, else the machine's, else the lab's."""
         chosen = self.processes.get(f"{programme}/{process}", {}).get("counts")
-        return tuple(chosen or self.machines.get(machine, {}).get("counts") or self.counts)
+        if chosen is None:
+            chosen = self.machines.get(machine, {}).get("counts", self.counts)
+        return tuple(chosen)
 
     def presence_counts(self, programme: str | None, process: str | None) -> bool:
         """Does the process credit the whole presence?"""
@@ -136,7 +138,10 @@ def adopted(lab: Lab) -> tuple[dict[str, Any], dict[str, Any]]:
         "long_session_ms": lab.rules.long_session_ms,
         "machines": {m.id: _credit(m) for m in lab.machines},
         "processes": {
-            f"{p.id}/{q.id}": {"counts": list(q.counts) if q.counts else None, "presence_counts": q.presence_counts}
+            f"{p.id}/{q.id}": {
+                "counts": None if q.counts is None else list(q.counts),
+                "presence_counts": q.presence_counts,
+            }
             for p in lab.programmes
             for q in p.processes
         },

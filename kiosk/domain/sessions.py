@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from kiosk.domain import entries as e
 from kiosk.domain.rulebook import credit_rules, rule_book
 from kiosk.domain.state import Badge, Decision, Person, Session, State
-from kiosk.domain.timeline import Moment
+from kiosk.domain.timeline import Moment, stated
 
 
 def evolve(state: State, entry: e.Entry) -> State:
@@ -137,6 +137,27 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     if body.process is not None:
         state.last_process[body.person_ref, body.machine] = body.process
     state.touched.update(state.open_by_machine[body.machine])
+
+
+@_follows(e.ManualSessionEntered)
+def _manual_session_entered(state: State, entry: e.Entry, body: e.ManualSessionEntered) -> None:
+    # On no list of the machine's: nobody saw the person there, so it shares no crew and closes for nobody.
+    state.sessions[entry.seq] = Session(
+        id=entry.seq,
+        person_ref=body.person_ref,
+        machine=body.machine,
+        programme=state.people[body.person_ref].programme,
+        process=body.process,
+        role="operator",
+        reader="",
+        badge_ref="",
+        opened=stated(body.start_ms),
+        rules=state.rules,
+        closed=stated(body.end_ms),
+        manual=True,
+    )
+    state.sessions_by_person.setdefault(body.person_ref, []).append(entry.seq)
+    state.touched.add(entry.seq)
 
 
 @_follows(e.ProcessChosen)

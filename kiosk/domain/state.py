@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kiosk.domain.credit import Credit, Stretch, Terms, credit, crew_changes, cut
+from kiosk.domain.credit import Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
 from kiosk.domain.timeline import Moment, Timeline
 
@@ -103,6 +103,8 @@ class Session:
     reason: str | None = None
     closed_by: str | None = None
     still_here: Moment | None = None
+    manual: bool = False
+    """Entered by an instructor: nothing but their word says that it was."""
     decisions: list[Decision] = field(default_factory=list)
     released: dict[str, list[int]] = field(default_factory=dict)
     """By enterprise: the decisions (their entries' numbers) whose records were released."""
@@ -180,8 +182,17 @@ class State:
         end = self.timeline.axis(session.closed if session.closed is not None else now)
         return start, max(start, end)
 
+    def labelled(self, session: Session, now: Moment) -> tuple[int, int]:
+        """The session's start and end in UTC; the end is the start plus the presence (hours, section 8)."""
+        left, right = self.span(session, now)
+        start_ms = self.timeline.utc_ms(session.opened)
+        return start_ms, start_ms + right - left
+
     def numbers(self, session: Session, now: Moment) -> Credit:
         """What the rules make of a session now, whatever was decided on it."""
+        if session.manual:
+            left, right = self.span(session, now)
+            return stated_credit(right - left)
         terms = Terms(
             counts=frozenset(session.counts),
             idle_grace_ms=session.rules.of_machine(session.machine, "idle_grace_ms"),
@@ -211,7 +222,7 @@ class State:
 
     def flags(self, session: Session, numbers: Credit) -> tuple[str, ...]:
         """Why an instructor should look, worst first; empty is clean."""
-        has_source = session.rules.of_machine(session.machine, "has_source")
+        has_source = session.rules.of_machine(session.machine, "has_source") and not session.manual
         raised = {
             "clock_uncertain": not self.timeline.certain(session.opened),
             "status_lost": has_source and numbers.by_state_ms.get("unknown", 0) * 10 > numbers.presence_ms,
@@ -224,7 +235,9 @@ class State:
         return tuple(flag for flag in FLAGS if raised.get(flag))
 
     def evidence(self, session: Session, numbers: Credit) -> str:
-        """`badge+machine` where any state was known and counts for something, else `badge`."""
+        """`manual`, or `badge+machine` where any state was known and counts for something, else `badge`."""
+        if session.manual:
+            return "manual"
         known = numbers.presence_ms - numbers.by_state_ms.get("unknown", 0)
         return "badge+machine" if known > 0 and not session.presence_counts else "badge"
 
@@ -237,4 +250,6 @@ def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple
     flags = set(session.decisions[-1].flags)
     if any(d.decision == "adjusted" for d in session.decisions):
         flags.add("corrected")
+    if state.timeline.certain(session.opened):
+        flags.discard("clock_uncertain")  # dated after the decision
     return session.decisions[-1].numbers, tuple(f for f in FLAGS if f in flags)

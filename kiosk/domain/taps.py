@@ -44,15 +44,16 @@ def badge_read(state: State, watch: Watch, now: Moment, read: BadgeRead) -> Iter
     if read.reader not in state.book.readers:
         return
     machine, confirm = state.book.readers[read.reader]
-    at = _confirmed(state, watch, now, read) if confirm > 1 else now
-    if at is None or _is_same_read(state, watch, now, read):
+    first = _confirmed(watch, now, read) if confirm > 1 else now
+    if first is None or _is_same_read(state, watch, first, read):
         return
+    at = first if watch.entered is None else max(first, watch.entered)
     badge = state.badges.get(read.badge_ref)
     if badge is None:
         yield from _stranger(state, watch, at, read, machine)
         return
     person = state.people[badge.person_ref]
-    reason = "badge_blocked" if badge.blocked else "" if person.active else "person_inactive"
+    reason = _unwelcome(state, person, read.badge_ref)
     if reason:
         yield _refused(state, read.reader, read.badge_ref, person.ref, machine, reason, at)
     elif person.role == "instructor":
@@ -72,31 +73,49 @@ def picked(state: State, watch: Watch, now: Moment, pick: Picked) -> Iterator[e.
     waiting = watch.unpicked.pop(pick.reader, None)
     if waiting is not None and now.ms - waiting.at.ms < timeout_ms:
         person = state.people[waiting.person_ref]
+        # A pick is a read at its own moment: what happened to the badge since the tap counts.
+        reason = _unwelcome(state, person, waiting.badge_ref)
+        if reason:
+            yield _refused(state, pick.reader, waiting.badge_ref, person.ref, pick.machine, reason, now)
+            return
         read = Read(person, waiting.badge_ref, pick.reader, pick.machine, now, pick.process)
         yield from _at_machine(state, read)
         return
-    for session in state.on_machine(pick.machine):
-        age_ms = state.timeline.axis(now) - state.timeline.axis(session.opened)
-        choices = state.book.processes_on(session.programme, session.machine)
-        if session.reader == pick.reader and age_ms < timeout_ms and pick.process in choices:
-            assert pick.process is not None
-            yield e.ProcessChosen(session.id, session.person_ref, pick.process)
+    yield from _chosen(state, now, pick, timeout_ms)
 
 
-def _confirmed(state: State, watch: Watch, now: Moment, read: BadgeRead) -> Moment | None:
-    """The moment of a read that two equal frames confirm; never before an entry already made."""
+def _chosen(state: State, now: Moment, pick: Picked, timeout_ms: int) -> Iterator[e.Body]:
+    """Another work process for the session that the reader opened last, while the screen offers it."""
+    here = [s for s in state.on_machine(pick.machine) if s.reader == pick.reader]
+    if not here or pick.process is None or pick.process == here[-1].process:
+        return
+    session = here[-1]
+    age_ms = state.timeline.axis(now) - state.timeline.axis(session.opened)
+    if age_ms < timeout_ms and pick.process in state.book.processes_on(session.programme, session.machine):
+        yield e.ProcessChosen(session.id, session.person_ref, pick.process)
+
+
+def _unwelcome(state: State, person: Person, badge_ref: str) -> str:
+    """Why a known badge is refused at any machine; empty where it is not."""
+    if state.badges[badge_ref].blocked:
+        return "badge_blocked"
+    return "" if person.active else "person_inactive"
+
+
+def _confirmed(watch: Watch, now: Moment, read: BadgeRead) -> Moment | None:
+    """The moment of a read that two equal frames confirm: the first of them."""
     first = watch.frames.pop(read.reader, None)
     if first is None or first[0] != read.badge_ref or now.ms - first[1].ms >= CONFIRM_WITHIN_MS:
         watch.frames[read.reader] = (read.badge_ref, now)
         return None
-    return max(first[1], state.last) if state.last is not None else first[1]
+    return first[1]
 
 
-def _is_same_read(state: State, watch: Watch, now: Moment, read: BadgeRead) -> bool:
+def _is_same_read(state: State, watch: Watch, sight: Moment, read: BadgeRead) -> bool:
     key = (read.reader, read.badge_ref)
     last = watch.sights.get(key)
-    watch.sights[key] = now
-    return last is not None and now.ms - last.ms < state.book.rules_at(read.reader).debounce_ms
+    watch.sights[key] = sight
+    return last is not None and sight.ms - last.ms < state.book.rules_at(read.reader).debounce_ms
 
 
 def _stranger(state: State, watch: Watch, at: Moment, read: BadgeRead, machine: str | None) -> Iterator[e.Body]:

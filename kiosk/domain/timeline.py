@@ -22,7 +22,10 @@ STEP_MS = 500
 
 
 class Moment(NamedTuple):
-    """A place in history: the number of the boot, and milliseconds of boot time within it."""
+    """A place in history: the number of the boot, and milliseconds of boot time within it.
+
+    A moment that a person stated, which no kiosk saw, lies in no boot: see `stated`.
+    """
 
     boot: int
     ms: int
@@ -55,6 +58,15 @@ class Boot:
         return chosen
 
 
+_NO_BOOT = -1
+_STATED = Boot("", 0, 0, 0, anchors=[(0, 0)])
+
+
+def stated(utc_ms: int) -> Moment:
+    """The moment that a person stated in UTC; no anchor ever moves it."""
+    return Moment(_NO_BOOT, utc_ms)
+
+
 class Timeline:
     """All boots of one log, in order."""
 
@@ -77,6 +89,10 @@ class Timeline:
         boot.last_ms = max(boot.last_ms, stamp.boot_ms)
         boot.wall_offset_ms = stamp.wall_ms - stamp.boot_ms
         return Moment(number, stamp.boot_ms)
+
+    def dated(self, boot: str) -> bool:
+        """Has that boot been anchored? `KeyError` for a boot that is not known."""
+        return bool(self.boots[self._numbers[boot]].anchors)
 
     @property
     def boot_ids(self) -> frozenset[str]:
@@ -119,9 +135,12 @@ class Timeline:
         """What an entry writes for a moment."""
         return At(self.boots[moment.boot].id, moment.ms)
 
+    def _boot(self, moment: Moment) -> Boot:
+        return _STATED if moment.boot == _NO_BOOT else self.boots[moment.boot]
+
     def axis(self, moment: Moment) -> int:
         """The moment's place on the axis, in milliseconds."""
-        return self.boots[moment.boot].base_ms + moment.ms
+        return self._boot(moment).base_ms + moment.ms
 
     def on_axis(self, axis_ms: int) -> Moment:
         """The moment at a place of the axis; a place between two boots belongs to the earlier one."""
@@ -133,11 +152,11 @@ class Timeline:
 
     def utc_ms(self, moment: Moment) -> int:
         """The moment's UTC label."""
-        return moment.ms + self.boots[moment.boot].offset_ms(moment.ms)
+        return moment.ms + self._boot(moment).offset_ms(moment.ms)
 
     def certain(self, moment: Moment) -> bool:
         """Has the moment's boot ever been anchored?"""
-        return bool(self.boots[moment.boot].anchors)
+        return bool(self._boot(moment).anchors)
 
     def local(self, moment: Moment) -> datetime:
         """The moment on the lab's clock on the wall."""
@@ -158,7 +177,10 @@ class Timeline:
                 naive = datetime.combine(day + timedelta(days=days), time(int(hour), int(minute)))
                 for fold in (0, 1):
                     local = naive.replace(tzinfo=self.zone, fold=fold)
-                    candidates.append(round(local.timestamp() * 1000))
+                    exists = local.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) == naive
+                    # A time that a spring day skips is passed when the clock jumps over it: once, not twice.
+                    if exists or fold == 0:
+                        candidates.append(round(local.timestamp() * 1000))
         return min((c for c in candidates if c > start_ms), default=None)
 
     def when(self, utc_ms: int, after: Moment) -> int:

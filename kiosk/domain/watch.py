@@ -47,6 +47,8 @@ class Watch:
     strangers: Strangers | None = None
     day_ends: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     """By session: the timeline's version and the place of its day_end on the axis."""
+    entered: Moment | None = None
+    """When the latest entry of this run happened: what was due counts at its own moment, not when it was written."""
     closing: tuple[int, Due | None] | None = None
     """The earliest closing of an open session, as it followed from so many entries."""
 
@@ -58,4 +60,5 @@ class Watch:
         self.unpicked.clear()
         self.strangers = None
         self.day_ends.clear()
+        self.entered = None
         self.closing = None

@@ -15,9 +15,9 @@ from pathlib import Path
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from standardwebhooks import Webhook
 
 from kiosk.signatures import SignatureError, Verifier, webhook_public_key
+from kiosk.webhooks import SecretError, read_secrets
 
 FILE = "hub.toml"
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -166,15 +166,10 @@ def _enterprise(path: Path, table: object) -> HubEnterprise:
     token = _file(path, table, "token_file")
     if len(token) != 1 or len(token[0]) < 16:
         raise HubConfigError(f"{where}: the token file must hold one line of at least 16 characters")
-    webhook_secrets = _file(path, table, "secret_file")
     try:
-        for secret in webhook_secrets:
-            Webhook(secret)
-        usable = bool(webhook_secrets)
-    except (ValueError, RuntimeError):
-        usable = False
-    if not usable:
-        raise HubConfigError(f"{where}: the secret file must hold whsec_... lines as the senders have them")
+        webhook_secrets = read_secrets(path.parent / _text(path, table, "secret_file"))
+    except SecretError as error:
+        raise HubConfigError(f"{where}: {error}") from error
     return HubEnterprise(
         id=identifier,
         name=_text(path, table, "name"),

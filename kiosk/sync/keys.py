@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +47,15 @@ def _signer(path: Path, origin: str) -> Signer:
             return signer
         path.rename(path.with_name(f"signing-{signer.verifier.key_hash.hex()}.key"))
     signer = Signer.generate(origin)
-    signer.save(path)
+    with _beside(path) as new:
+        signer.save(new)
     return signer
 
 
 def _webhook(path: Path) -> Ed25519PrivateKey:
     if not path.exists():
         text, _ = webhook_keys(Ed25519PrivateKey.generate())
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with _beside(path) as new, os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -64,6 +67,14 @@ def _webhook(path: Path) -> Ed25519PrivateKey:
 def _publish(path: Path, text: str) -> None:
     if path.exists() and path.read_text() == text + "\n":
         return
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text + "\n")
-    beside.replace(path)
+    with _beside(path) as new:
+        new.write_text(text + "\n")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A new file that takes the place of `path` when it is whole: no power cut leaves half a key."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    yield new
+    new.replace(path)

@@ -205,8 +205,11 @@ def _told(services: Services, tapped: Tapped) -> Answer:
     return Answer("tell", say("Card read"), [say("Tap your card at the reader of your machine.")], totals=False)
 
 
-def _refused(services: Services, tapped: Tapped) -> Answer:
+def _refused(services: Services, tapped: Tapped) -> Answer | None:
+    """Why, and what to do. A count of strangers is entered up to a minute later: nobody stands there any more."""
     body, say = tapped.body, tapped.say
+    if body["count"] > 1:
+        return None
     reason = body["reason"]
     headline, remedy = phrases.REFUSALS[reason], phrases.REMEDIES[reason]
     if tapped.who is None:

@@ -57,7 +57,7 @@ class BoardView:
         status = self._services.status()
         return {
             "recording": status.recording,
-            "reason": status.reason,
+            "reason": self.languages[0].gettext(phrases.NOT_RECORDING.get(status.reason, status.reason)),
             "marks": self._marks.render(marks=self._what_is_wrong(status)),
             "now_ms": self._services.wall_ms(),
         }

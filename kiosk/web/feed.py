@@ -66,8 +66,9 @@ class Feed:
         self._arrivals: deque[_Stream] = deque()
         self._streams: set[_Stream] = set()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._selector.register(self._bell, selectors.EVENT_READ, None)
         self._stopping = False
+        self._ended = False
         self._last = -1
         self._board_dirty = False
         self._board_after = 0.0
@@ -85,8 +86,10 @@ class Feed:
         self._thread.join(timeout=5)
 
     def wake(self) -> None:
-        """Something was committed."""
-        os.eventfd_write(self._bell, 1)
+        """Something was committed. Harmless after the end: a clerk may finish its batch later than the streams."""
+        with self._lock:
+            if not self._ended:
+                os.eventfd_write(self._bell, 1)
 
     def adopt(self, sock: socket.socket, after: int | None, screen: str = "") -> bool:
         """Takes over a connection whose request was read; `after` is the last entry its screen has seen.
@@ -135,13 +138,15 @@ class Feed:
                 for stream in list(self._streams) + list(self._arrivals):
                     self._drop(stream)
                 self._selector.close()
-                os.close(self._bell)
+                with self._lock:
+                    self._ended = True
+                    os.close(self._bell)
 
     def _serve(self, timeout: float) -> bool:
         """Moves what can move on the sockets; was the bell rung?"""
         rung = False
         for key, events in self._selector.select(timeout):
-            if key.fileobj is self._bell or key.fd == self._bell:
+            if key.data is None:
                 os.eventfd_read(self._bell)
                 rung = True
                 continue

@@ -119,18 +119,20 @@ COMMAND_REFUSALS = {
     "session_open": N_("The session is still open. Decide after it has ended."),
     "own_session": N_("Nobody decides on their own sessions. Ask another instructor."),
     "not_clean": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
-    "not_pending": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
     "reason_missing": N_("Choose a reason."),
-    "unknown_reason": N_("Choose a reason."),
+    "text_too_long": N_("The text is too long. Shorten it."),
     "unknown_process": N_("That work process is not in the plan. Choose one from the list."),
-    "credited_too_long": N_("The credited time may not be longer than the presence."),
-    "not_allowed": N_("Your account may look but not decide."),
-    "clock_uncertain": N_("The date of this session is not certain yet. The start of the kiosk must be dated first."),
-    "not_recording": N_("The kiosk cannot record anything now. Nothing was changed."),
+    "credited_out_of_range": N_("The credited time may not be longer than the presence."),
+    "no_answer": N_("The kiosk is busy. Look whether the decision is there, and try again if not."),
+    "store": N_("The kiosk cannot record anything now. Nothing was changed."),
+    "no_log": N_("The kiosk cannot record anything now. Nothing was changed."),
 }
 """Why the clerk said no, by `CommandRefused.code`."""
 
 COMMAND_REFUSED_OTHERWISE = N_("The kiosk refused this. Nothing was changed. Code: %(code)s")
+
+NOT_RECORDING = {"clerk_stopped": N_("The recording has stopped. Call the instructor.")}
+"""Why nothing is recorded, by `KioskStatus.reason`; a reason that is not here is shown as it stands."""
 
 LANGUAGE_NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
 """Each in its own language, so never translated."""

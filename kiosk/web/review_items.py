@@ -79,12 +79,7 @@ def _item(reading: Reading, row: SessionView, said: Words, own_ref: str | None, 
         machine=machine_name(lab, row.machine, said),
         process=row.process,
         process_title=_title(programme, row.process, said),
-        processes=[
-            {"id": each.id, "title": _titled(each.id, each.title.in_language(said.language))}
-            for each in programme.processes
-        ]
-        if programme
-        else [],
+        processes=_processes(programme, row.process, said),
         role=row.role,
         date=day(row.local_date),
         start=clock_time(row.start_ms, zone),
@@ -135,3 +130,11 @@ def _title(programme: Programme | None, process_id: str | None, said: Words) -> 
 
 def _titled(process_id: str, title: str) -> str:
     return f"{process_id} · {title}" if title else process_id
+
+
+def _processes(programme: Programme | None, current: str | None, said: Words) -> list[dict[str, str]]:
+    """What an adjustment may choose: the programme's processes, and the session's own where the plan has dropped it."""
+    ids = [each.id for each in programme.processes] if programme else []
+    if current is not None and current not in ids:
+        ids.insert(0, current)
+    return [{"id": each, "title": _title(programme, each, said)} for each in ids]

@@ -26,7 +26,7 @@ class KioskStatus:
 
     recording: bool
     reason: str = ""
-    """Why nothing is recorded, in one sentence; empty while recording."""
+    """Why nothing is recorded: a code of `phrases.NOT_RECORDING` or a sentence; empty while recording."""
     broker: bool | None = None
     """Is the MQTT broker connected? `None` where the lab has none."""
     readers: Mapping[str, ReaderStatus] = field(default_factory=dict)

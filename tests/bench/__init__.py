@@ -1,4 +1,4 @@
-"""How long a tap takes, what a kiosk weighs and how soon it listens, beside what the same disk does at the same time."""
+"""How long a tap takes, what a kiosk weighs and how soon it listens, beside what the same disk does meanwhile."""
 
 
 class BenchError(Exception):

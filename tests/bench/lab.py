@@ -77,13 +77,20 @@ def write_people(folder: Path) -> Path:
     path = folder / "people.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["person_id", "role", "surname", "given", "language", "programme", "badges", "qualifications"]
-        )
+        writer.writerow(["person_id", "role", "surname", "given", "language", "programme", "badges", "qualifications"])
         for person in range(PEOPLE):
             language = LANGUAGES[person % len(LANGUAGES)]
             writer.writerow(
-                [f"p{person}", "apprentice", f"Өмірзақов {person}", "Әлихан", language, "cnc", badge(person), "briefing:cnc"]
+                [
+                    f"p{person}",
+                    "apprentice",
+                    f"Өмірзақов {person}",
+                    "Әлихан",
+                    language,
+                    "cnc",
+                    badge(person),
+                    "briefing:cnc",
+                ]
             )
     return path
 

@@ -192,7 +192,8 @@ def get(port: int, path: str) -> None:
 
 def run_command(*arguments: str) -> None:
     """A `sheber` command that must succeed."""
-    done = subprocess.run([sys.executable, "-m", "kiosk", *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "kiosk", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"sheber {' '.join(arguments)} failed: {done.stderr.strip()}")
 
