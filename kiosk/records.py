@@ -1,6 +1,7 @@
 """The record an enterprise receives (contract, section 9): the one format that the kiosk writes and the hub reads.
 
-A record is the `record` member of a `record_released` entry. Here it is only read, strictly, and its times are written.
+Beside it, what else both ends of a delivery share: limits, fingerprints, secrets and strict JSON. A record is the
+`record` member of a `record_released` entry; here it is only read, strictly, and its times are written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 from lab_config.model import STATES
 
@@ -40,6 +42,10 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 class RecordError(ValueError):
     """What was received is not what the contract describes; the message says which member and why."""
+
+
+class SecretError(Exception):
+    """The file holds no usable webhook secret; the message says which file and why, never what is in it."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +226,7 @@ class _Members:
 
 def utc_text(utc_ms: int) -> str:
     """UTC milliseconds as `2026-10-29T11:05:00.000Z`."""
-    moment = _EPOCH + timedelta(milliseconds=utc_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=utc_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def utc_ms(text: str) -> int:
@@ -235,6 +240,28 @@ def fingerprint(vkey: str) -> str:
     """What two people compare before a log is trusted: SHA-256 of the verifier key's text, in groups of four."""
     digest = sha256(vkey.encode()).hexdigest()
     return " ".join(digest[n : n + 4] for n in range(0, len(digest), 4))
+
+
+# --- the secret both ends of a delivery keep (Standard Webhooks) ------------------------------------------------------
+
+
+def read_secrets(path: Path) -> tuple[str, ...]:
+    """The secrets in `path`, all of them good: several senders, or a new one beside the old while they change over."""
+    from standardwebhooks import Webhook  # noqa: PLC0415 - only who sends or receives has it
+    from standardwebhooks.webhooks import EmptyWebhookSecretError  # noqa: PLC0415
+
+    try:
+        lines = tuple(path.read_text(encoding="utf-8").split())
+        for line in lines:
+            Webhook(line)
+        usable = bool(lines) and all(line.startswith("whsec_") for line in lines)
+    except OSError as error:
+        raise SecretError(f"the webhook secret {path} cannot be read: {error.strerror}") from error
+    except (ValueError, EmptyWebhookSecretError):
+        usable = False
+    if not usable:
+        raise SecretError(f"the webhook secret {path} must hold nothing but whsec_... lines")
+    return lines
 
 
 # --- JSON that was received -----------------------------------------------------------------------------------------

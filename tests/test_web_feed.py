@@ -57,6 +57,7 @@ def test_a_tap_is_answered_in_the_persons_language_with_the_ledgers_number(world
     event = listener.next("tap")
     assert event["id"] == str(seq)
     assert event["data"]["kind"] == "in"
+    assert event["data"]["age_ms"] == 0
     assert event["data"]["language"] == "ru"
     assert "Ким В." in event["data"]["html"]
     assert "Фрезерный станок с ЧПУ 1" in event["data"]["html"]
@@ -142,8 +143,11 @@ def test_names_are_escaped(world: World, listener: Listener) -> None:
 def test_a_stream_resumes_after_the_last_event_it_saw(world: World, address: str) -> None:
     first = world.tap_in("p1", "mill-1")
     second = world.tap_in("p2", "lathe-1")
+    world.now_ms += 5_000
     stream = Listener(address, headers={"Last-Event-ID": str(first)})
-    assert stream.next()["id"] == str(second)
+    missed = stream.next()
+    assert missed["id"] == str(second)
+    assert missed["data"]["age_ms"] == 5_000
     assert stream.next()["event"] == "board"
     stream.close()
 

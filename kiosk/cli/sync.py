@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from kiosk.sync.outbox import LogHead, Outbox
     from kiosk.sync.sender import Target
     from lab_config.model import Lab
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 @click.command(epilog="Example: sheber sync --lab /etc/sheber --data /var/lib/sheber --once")
@@ -67,13 +68,18 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
     from kiosk.sync.service import Sealer, Service, Stepper  # noqa: PLC0415
     from kiosk.sync.store import SyncStore  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not once:
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, ENDS
+        )  # taken where we wait, so that they never come at an unfit moment
     store = SyncStore(data / "sync" / "sync.db")
     for enterprise in resume:
         store.resume(enterprise)
     outbox = Outbox(ControlClient(data / "control.sock"))
     try:
-        head = _wait_for_kiosk(outbox, once=once)
+        head = outbox.head() if once else _wait_for_kiosk(outbox)
+        if head is None:
+            return
         _introduce(data / "sync", head.origin)
         notary = Notary(outbox, store, lambda origin: load_or_make(data / "sync", origin))
         others = [one.id for one in lab.enterprises if one.deliver != "webhook"]
@@ -81,22 +87,25 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
         if others:
             steppers.append(Sealer(others, outbox, notary, real_wall_ms))
         service = Service(steppers)
-        if not once:
-            service.run()
-        elif not service.run_once():
-            fail("not everything could be delivered; the lines above say why")
+        if once:
+            if not service.run_once():
+                fail("not everything could be delivered; the lines above say why")
+            return
+        service.start()
+        while not service.has_ended and signal.sigtimedwait(ENDS, 1) is None:
+            continue
+        service.stop()
+        click.echo("stopped; what is queued is sent at the next start")
     except NoKiosk as absence:
         fail(f"{absence}; start sheber run on this data folder")
     except ControlRefused as refusal:
         fail(f"the kiosk refused: {refusal}")
-    except KeyboardInterrupt:
-        click.echo("stopped; what is queued is sent at the next start")
     finally:
         store.close()
 
 
-def _wait_for_kiosk(outbox: Outbox, *, once: bool) -> LogHead:
-    """The log's head as soon as a kiosk answers; `NoKiosk` at once where we shall not wait."""
+def _wait_for_kiosk(outbox: Outbox) -> LogHead | None:
+    """The log's head as soon as a kiosk answers; None where we are ended before."""
     from kiosk.control import NoKiosk  # noqa: PLC0415
 
     said = False
@@ -104,12 +113,11 @@ def _wait_for_kiosk(outbox: Outbox, *, once: bool) -> LogHead:
         try:
             return outbox.head()
         except NoKiosk as absence:
-            if once:
-                raise
             if not said:
                 click.echo(f"{absence}; waiting for it")
                 said = True
-            time.sleep(1)
+        if signal.sigtimedwait(ENDS, 1) is not None:
+            return None
 
 
 def _introduce(folder: Path, origin: str) -> None:
@@ -135,7 +143,7 @@ def _targets(lab: Lab) -> list[Target]:
 
 def _secrets(enterprise: str, file: str | None) -> tuple[str, ...]:
     """The shared secrets in that file; bad configuration ends the program."""
-    from kiosk.webhooks import SecretError, read_secrets  # noqa: PLC0415
+    from kiosk.records import SecretError, read_secrets  # noqa: PLC0415
 
     try:
         return read_secrets(Path(file or ""))

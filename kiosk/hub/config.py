@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from kiosk.records import SecretError, read_secrets
+from kiosk.refs import new_ref, new_salt, new_token
 from kiosk.signatures import SignatureError, Verifier, webhook_public_key
-from kiosk.webhooks import SecretError, read_secrets
 
 FILE = "hub.toml"
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -91,10 +91,10 @@ def write_hub(
     lines = ["# Written by sheber hub. Every value may be changed; the hub reads it at its start.", "", "[hub]"]
     lines += [f"listen = {json.dumps(listen)}", "https = false", ""]
     for new in enterprises:
-        password = new.password or "-".join(secrets.token_hex(2) for _ in range(4))
-        token = secrets.token_urlsafe(32)
+        password = new.password or "-".join(re.findall("....", new_ref()))
+        token = new_token()
         secret_file, token_file = folder / f"{new.id}.whsec", folder / f"{new.id}.token"
-        _write_private(secret_file, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+        _write_private(secret_file, "whsec_" + base64.b64encode(new_salt() + new_salt()).decode() + "\n")
         _write_private(token_file, token + "\n")
         lines += [
             "[[enterprise]]",

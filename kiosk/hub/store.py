@@ -95,8 +95,9 @@ class HubStore:
         path.chmod(0o600)
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, when nobody is at it."""
+        with self._lock:
+            self._db.close()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Writer]:

@@ -6,7 +6,6 @@ import hmac
 import json
 import logging
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from kiosk.hub.login import Account, Doorkeeper
 from kiosk.hub.receive import PARKED_RETRY_S, Refused, receive
 from kiosk.hub.store import HubStore
 from kiosk.records import BODY_LIMIT
+from kiosk.refs import new_token
 from lab_config.model import LANGUAGES
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def session_key(folder: Path) -> bytes:
     path = folder / "session.key"
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
+            file.write(new_token().encode())
     return path.read_bytes()
 
 

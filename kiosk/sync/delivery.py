@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from standardwebhooks import Webhook
 
 from kiosk.proofs import decode_base64, tlog_proof
 from kiosk.records import DELIVERY_LIMIT, EVENT_TYPE, RECORDS_LIMIT, utc_text
+from kiosk.refs import new_ref
 from kiosk.signatures import sign_webhook_v1a
 from kiosk.sync.outbox import Pending, PendingRecord
 from kiosk.sync.store import Delivery
@@ -34,7 +34,7 @@ class Proofs:
 
 def new_webhook_id() -> str:
     """An id no other delivery has."""
-    return f"msg_{secrets.token_hex(16)}"
+    return f"msg_{new_ref()}{new_ref()}"
 
 
 def build(enterprise: str, pending: Pending, proofs: Proofs, now_ms: int) -> Delivery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from enum import Enum
 
 from kiosk.control import ControlRefused
 from kiosk.records import RECORDS_LIMIT, strict_json
+from kiosk.refs import new_ref
 from kiosk.sync.address import Resolve, Undeliverable, destination, system_resolve
 from kiosk.sync.delivery import Proofs, build, headers
 from kiosk.sync.notary import HistoryRewritten, Notary
@@ -56,7 +56,7 @@ class Backoff:
 
     first_ms: int = 5_000
     cap_ms: int = 3_600_000
-    below: Callable[[int], int] = secrets.randbelow
+    below: Callable[[int], int] = lambda limit: int(new_ref(), 16) % limit
 
     def wait_ms(self, attempts: int) -> int:
         """Milliseconds to wait after that many failed attempts (1 and up)."""

@@ -76,25 +76,26 @@ class Service:
         self._lock = threading.Lock()
         self._kiosk_there = True
         self._failure: BaseException | None = None
+        self._threads = [
+            threading.Thread(target=self._guard, args=(stepper,), name=f"sync-{n}", daemon=True)
+            for n, stepper in enumerate(steppers)
+        ]
+
+    @property
+    def has_ended(self) -> bool:
+        """True after `stop`, or after a fault of ours in any thread, which ends all of them."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        """Deliver from now on."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End after the steps under way."""
+        """End after the steps under way; a fault of ours that ended a thread is raised here."""
         self._stop.set()
-
-    def run(self) -> None:
-        """Deliver until `stop`. A fault of ours in any thread ends all of them, and is raised here."""
-        threads = [
-            threading.Thread(target=self._guard, args=(stepper,), name=f"sync-{n}", daemon=True)
-            for n, stepper in enumerate(self._steppers)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            self._stop.wait()
-        finally:  # also where the main thread is interrupted
-            self._stop.set()
-        for thread in threads:
-            thread.join(timeout=2)  # one that waits for an answer is cut: the delivery is sent again, under its id
+        for thread in self._threads:
+            thread.join(timeout=2)  # one that waits for an answer is left: the delivery is sent again, under its id
         if self._failure is not None:
             raise self._failure
 
@@ -130,7 +131,7 @@ class Service:
             while not self._stop.is_set():
                 if self._try(stepper) is not Step.DELIVERED:
                     self._stop.wait(self._poll_s)
-        except BaseException as error:  # noqa: BLE001 - raised again by run()
+        except BaseException as error:  # noqa: BLE001 - raised again by stop()
             self._failure = error
             self._stop.set()
 

@@ -85,8 +85,9 @@ class SyncStore:
         path.chmod(0o600)
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, when nobody is at it; whoever comes later gets an exception."""
+        with self._lock:
+            self._db.close()
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

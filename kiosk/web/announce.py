@@ -86,8 +86,13 @@ class Announcer:
         self._answer = self._templates.get_template("kiosk/answer.html")
         self.board_view = BoardView(services, self._templates)
 
-    def taps(self, connection: sqlite3.Connection, entries: Iterable[Mapping[str, Any]]) -> list[Event]:
-        """The `tap` events of `entries`, in order; everything else in them says nothing to a person at a reader."""
+    def taps(
+        self, connection: sqlite3.Connection, entries: Iterable[Mapping[str, Any]], missed: bool = False
+    ) -> list[Event]:
+        """The `tap` events of `entries`, in order; everything else in them says nothing to a person at a reader.
+
+        `missed` ones come late to a screen that was away, and say how old they are.
+        """
         events = []
         left: dict[str, str] = {}
         reading = Reading(connection, self._lab)
@@ -107,10 +112,10 @@ class Announcer:
                 )
                 answer = answers(self._services, tapped)
                 if answer is not None:
-                    events.append(self._event(tapped, answer))
+                    events.append(self._event(tapped, answer, missed))
         return events
 
-    def _event(self, tapped: Tapped, answer: Answer) -> Event:
+    def _event(self, tapped: Tapped, answer: Answer, missed: bool) -> Event:
         now_ms = self._services.wall_ms()
         say = tapped.words.gettext
         person_ref = tapped.body.get("person_ref")
@@ -134,7 +139,7 @@ class Announcer:
             "kind": answer.kind,
             "language": tapped.words.language,
             "html": html,
-            "age_ms": max(0, now_ms - stamp["wall_ms"]),
+            "age_ms": max(0, now_ms - stamp["wall_ms"]) if missed else 0,
         }
         return Event("tap", data, tapped.body["seq"], tapped.body.get("reader"))
 

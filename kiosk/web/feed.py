@@ -214,7 +214,10 @@ class Feed:
                 self._streams.add(stream)
                 self._selector.register(stream.sock, selectors.EVENT_READ, stream)
             missed = stream.after is None or not 0 <= self._last - stream.after <= RESUME_ROWS
-            events = [] if missed or stream.after is None else self._taps(connection, stream.after, self._last)
+            events: list[Event] = []
+            if not missed and stream.after is not None:
+                rows = self._reading(connection).entries(stream.after, self._last)
+                events = self._answers(connection, rows, missed=True)
             if missed or self._last != stream.after:
                 events.append(self._announcer.board(connection, self._last))
             events.append(self._announcer.status())
@@ -234,13 +237,12 @@ class Feed:
                 self._broadcast(event)
             self._board_dirty = self._board_dirty or any(row[1] in BOARD_TYPES for row in rows)
 
-    def _taps(self, connection: sqlite3.Connection, after: int, upto: int) -> list[Event]:
-        return self._answers(connection, self._reading(connection).entries(after, upto))
-
-    def _answers(self, connection: sqlite3.Connection, rows: list[tuple[int, str, bytes]]) -> list[Event]:
+    def _answers(
+        self, connection: sqlite3.Connection, rows: list[tuple[int, str, bytes]], missed: bool = False
+    ) -> list[Event]:
         bodies = [json.loads(row[2]) for row in rows if row[1] in ANSWERS]
         try:
-            return self._announcer.taps(connection, bodies)
+            return self._announcer.taps(connection, bodies, missed)
         except Exception:  # a screen that cannot be drawn must never stop the recording
             LOG.exception("an answer to a tap could not be shown; it is recorded")
             return []

@@ -79,7 +79,7 @@
     at("answer").hidden = true;
   }
   function answer(event) {
-    if (event.age_ms > STALE_MS) return;
+    if (event.age_ms / rate > STALE_MS) return;
     const place = at("answer");
     place.className = `answer ${event.kind}`;
     place.lang = event.language;
