@@ -33,10 +33,10 @@ _RULES = {
     "idle_grace_ms": 30_000,
     "off_grace_ms": 20_000,
     "idle_timeout_ms": 90_000,
-    "max_session_ms": 300_000,
-    "day_end": ("09:04", "09:09", "00:00"),
+    "max_session_ms": 600_000,
+    "day_end": ("09:07", "09:30", "00:00"),
     "resume_within_ms": 60_000,
-    "long_session_ms": 120_000,
+    "long_session_ms": 200_000,
 }
 
 
@@ -138,11 +138,15 @@ PEOPLE = (
     PersonRow("p5", "apprentice", "E", "", active=False, badges=("E1",)),
     PersonRow("i1", "instructor", "I", "", badges=("FF",)),
 )
+_OWNER = {badge: person.person_id for person in PEOPLE for badge in person.badges}
 APPRENTICES = ("p1", "p2", "p3", "p4")
 BADGES = ("A1", "B1", "C1", "D1") * 4 + ("A2", "E1", "FF", "0C", "0C", "0D", "00")
-SPANS_MS = (500, 2_000, 3_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 90_000, 120_000, 300_000)
-KINDS = ("badge",) * 10 + ("mqtt",) * 8 + ("choose",) * 3 + ("alive", "still_here", "broker", "lock", "grant", "block")
-KINDS += ("close", "review", "review", "boot", "boot", "restart")
+SPANS_MS = (500, 2_000, 3_000, 5_000, 5_000, 10_000, 10_000, 15_000, 20_000, 20_000, 30_000, 30_000, 60_000, 90_000)
+LONG_SPANS_MS = (120_000, 200_000, 600_000)
+KINDS = (
+    ("badge",) * 16 + ("mqtt",) * 20 + ("choose",) * 4 + ("review",) * 4 + ("alive", "still_here", "close", "restart")
+)
+RARE = ("broker", "lock", "lock", "grant", "block", "boot", "restart", "strangers")
 
 
 def history(choose: Choose, length: int) -> list[Line]:
@@ -150,17 +154,17 @@ def history(choose: Choose, length: int) -> list[Line]:
     lines: list[Line] = [{"t": START_MS + choose((0, 120_000, 53_940_000)), "kind": "boot", "boot": "b0", "boot_ms": 0}]
     for number in range(length):
         t = _next_t(choose, lines)
-        lines.extend(_lines(choose, t, choose(KINDS), lines, number))
+        lines.extend(_lines(choose, t, choose(RARE) if choose(range(12)) == 0 else choose(KINDS), lines, number))
     return [*lines, {"t": lines[-1]["t"] + choose((0, 1, 60_000, 400_000)), "kind": "end"}]
 
 
 def _next_t(choose: Choose, lines: list[Line]) -> int:
     """Often a boundary after something that happened lately, or one millisecond beside it."""
     now: int = lines[-1]["t"]
-    how = choose(("soon", "soon", "edge", "edge", "edge", "later"))
-    if how == "edge":
-        t: int = choose(lines[-8:])["t"] + choose(SPANS_MS) + choose((-1, 0, 0, 1))
-        if t >= now:
+    how = choose(("soon", "soon", "soon", "edge", "edge", "edge", "far")) if choose(range(30)) else "later"
+    if how in ("edge", "far"):
+        t: int = choose(lines[-8:])["t"] + choose(SPANS_MS if how == "edge" else LONG_SPANS_MS) + choose((-1, 0, 0, 1))
+        if t >= now and (how == "edge" or choose(range(4)) == 0):
             return t
     return now + choose((200_000, 700_000)) if how == "later" else now + choose((0, 0, 1, 400, 2_500, 7_000, 13_000))
 
@@ -182,7 +186,9 @@ def _lines(choose: Choose, t: int, kind: str, lines: list[Line], number: int) ->
         case "broker":
             line["connected"] = choose((False, False, True))
         case "lock":
-            line |= {"machine": machine, "locked": choose((True, False, False))}
+            line |= {"machine": machine, "locked": choose((True, False, False, False))}
+        case "strangers":
+            return [{"t": t, "kind": "badge", "reader": "door", "uid": f"0E0{n:X}"} for n in range(choose((9, 12)))]
         case "grant":
             line |= {
                 "person": person,
@@ -192,7 +198,12 @@ def _lines(choose: Choose, t: int, kind: str, lines: list[Line], number: int) ->
         case "block":
             line["badge"] = choose(("A2", "D1", "0C"))
         case "review":
-            line |= {"person": person, "machine": machine, "start": choose([x["t"] for x in lines]), "by": "i1"}
+            seen = [x for x in lines if x.get("uid") in _OWNER and x["reader"] != "door"] or [
+                {"uid": "A1", "reader": "mill", "t": t}
+            ]
+            read = choose(seen)
+            line |= {"person": _OWNER[read["uid"]], "machine": read["reader"], "start": read["t"]}
+            line |= {"by": choose(("i1", "i1", "i1", "p1"))}
             line |= {"decision": choose(("approved", "adjusted", "rejected")), "credited_ms": choose((0, 1_000, 10**9))}
         case "boot":
             line |= {"boot": f"b{number + 1}", "boot_ms": 0}

@@ -154,7 +154,9 @@ class Oracle(Past):
                 self.said[what].append((moment, "unknown"))
                 self.stretch.pop(what, None)
             else:
-                self.refused.append({"t": moment, "reader": what, "reason": "unknown_badge", "count": end})
+                self.refused.append({"t": moment, "reader": what, "reason": "unknown_badge"})
+                if end > 1:
+                    self.refused[-1]["count"] = end
                 self.strangers = None
             self.last_entry = moment
 

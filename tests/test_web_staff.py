@@ -68,7 +68,7 @@ class Hand:
 
 def test_the_right_password_opens_the_review(client: FlaskClient) -> None:
     assert sign_in(client).headers["Location"] == "/"
-    assert client.get("/").headers["Location"] == "/review/"
+    assert client.get("/").headers["Location"] == "/review"
     assert review(client).status_code == 200
 
 

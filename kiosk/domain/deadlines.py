@@ -113,11 +113,12 @@ def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[st
     history = state.machine(session.machine).history
     counts = session.counts
     if "off" not in counts:
-        since = unbroken_since(history, lambda s: s == "off")
-        if since is not None and since > session.opened:
+        since = unbroken_since(history, lambda s: s == "off", axis)
+        # By place, not by moment: two boots without a gap between them share a place.
+        if since is not None and axis(since) > axis(session.opened):
             yield "machine_off", axis(since) + rules.off_grace_ms, since
     if rules.idle_timeout_ms is not None and not session.presence_counts:
-        since = unbroken_since(history, lambda s: s != "unknown" and s not in counts)
+        since = unbroken_since(history, lambda s: s != "unknown" and s not in counts, axis)
         if since is not None:
             start = max(since, session.opened, session.still_here or session.opened)
             due = axis(start) + rules.idle_timeout_ms
@@ -129,19 +130,22 @@ def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[st
         yield "day_end", day_end, state.timeline.on_axis(day_end)
 
 
-def unbroken_since(history: list[tuple[Moment, str]], holds: Callable[[str], bool]) -> Moment | None:
+def unbroken_since(
+    history: list[tuple[Moment, str]], holds: Callable[[str], bool], axis: Callable[[Moment], int]
+) -> Moment | None:
     """Where the last stretch of states that satisfy `holds` began; None if the present state does not.
 
     A state that was replaced at the very moment it began does not exist and breaks nothing.
     """
     since = None
-    after: Moment | None = None
+    after: int | None = None
     for moment, state in reversed(history):
+        place = axis(moment)
         if holds(state):
             since = moment
-        elif moment != after:
+        elif place != after:
             break
-        after = moment
+        after = place
     return since
 
 

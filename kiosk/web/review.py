@@ -31,7 +31,7 @@ def _behind_an_account() -> None:
         abort(403)
 
 
-@review.get("/")
+@review.get("", strict_slashes=False)
 def day() -> str:
     """Yesterday, today, and whatever older still waits."""
     services = services_of_app(current_app)
