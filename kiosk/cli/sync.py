@@ -69,9 +69,8 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
     from kiosk.sync.store import SyncStore  # noqa: PLC0415
 
     if not once:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, ENDS
-        )  # taken where we wait, so that they never come at an unfit moment
+        # They are taken where we wait, so that they never come at an unfit moment.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     store = SyncStore(data / "sync" / "sync.db")
     for enterprise in resume:
         store.resume(enterprise)

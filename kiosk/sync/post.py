@@ -51,7 +51,8 @@ def post(
     """Send `body` and return the answer, whatever its status; `Undeliverable` where there was none."""
     limits = limits or Limits()
     connection = _connect(to, limits, tls)
-    overdue = threading.Timer(limits.whole_s, _cut, (connection.sock,))
+    late = threading.Event()
+    overdue = threading.Timer(limits.whole_s, _cut, (connection.sock, late))
     overdue.daemon = True
     overdue.start()
     try:
@@ -67,7 +68,7 @@ def post(
             content = response.read(limits.answer_bytes, decode_content=False)
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
     except _BROKEN as error:
-        if isinstance(error, TimeoutError) or overdue.finished.is_set():
+        if isinstance(error, TimeoutError) or late.is_set():
             raise Undeliverable("it took the delivery but did not answer in time") from None
         raise Undeliverable(f"the connection broke before an answer ({type(error).__name__})") from None
     finally:
@@ -99,6 +100,7 @@ def _connect(to: Destination, limits: Limits, tls: ssl.SSLContext | None) -> HTT
     raise Undeliverable(problem)
 
 
-def _cut(sock: object) -> None:
+def _cut(sock: object, late: threading.Event) -> None:
+    late.set()
     with contextlib.suppress(OSError):
         socket.socket.shutdown(cast(socket.socket, sock), socket.SHUT_RDWR)  # below TLS, which the reader still uses
