@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -70,9 +71,7 @@ class Disclosure:
         limit = min(int(request.get("limit", RECORDS_MAX)), RECORDS_MAX)
         with closing(open_reader(self._database)) as connection:
             ledger = Ledger(connection)
-            rows = outbox.pending(connection, enterprise, size, limit)
-            allowed = set(self._allowed(enterprise, [row.seq for row in rows]))
-            rows = [row for row in rows if row.seq in allowed]
+            rows = self._may_leave_now(connection, enterprise, size, limit)
             records = []
             for row in rows:
                 data = ledger.entry(row.seq)
@@ -81,6 +80,18 @@ class Disclosure:
                 records.append({"seq": row.seq, "entry": json.loads(data), "path": path})
             who = {row.person_ref: _who(people.person_by_ref(connection, row.person_ref)) for row in rows}
             return {"records": records, "people": who, "texts": {}}
+
+    def _may_leave_now(
+        self, connection: sqlite3.Connection, enterprise: str, size: int, limit: int
+    ) -> list[outbox.OutboxRow]:
+        """The first pending records that may leave; those that may not hold up nobody behind them."""
+        found: list[outbox.OutboxRow] = []
+        after = -1
+        while len(found) < limit and (page := outbox.pending(connection, enterprise, size, RECORDS_MAX, after)):
+            allowed = set(self._allowed(enterprise, [row.seq for row in page]))
+            found += [row for row in page if row.seq in allowed]
+            after = page[-1].seq
+        return found[:limit]
 
     def _may_send(self, request: Request) -> object:
         return {"seqs": list(self._allowed(str(request["enterprise"]), list(request["seqs"])))}

@@ -47,6 +47,7 @@ class Oracle(Past):
             if self.first < 0:
                 self.boot(t)
             self.deadlines(t)
+            self.t = t
             self.made = False
             getattr(self, "on_" + kind)(t, line)
             if self.made:

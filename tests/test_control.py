@@ -16,7 +16,7 @@ import pytest
 
 from kiosk.commands import (
     AddUser,
-    Backup,
+    BlockBadge,
     Command,
     CommandRefused,
     Done,
@@ -203,7 +203,7 @@ def test_the_sync_user_may_hand_over_receipts_and_checkpoints_and_nothing_else(t
         ("log", {}),
         ("command", {"command": encode_command(StoreReceipt("ent", (1, 2), "msg_1"))}),
         ("command", {"command": encode_command(StoreCheckpoint("note"))}),
-        ("command", {"command": encode_command(Backup("/tmp/x"))}),
+        ("command", {"command": encode_command(BlockBadge("0F"))}),
         ("command", {}),
         ("refuse", {}),
     ]

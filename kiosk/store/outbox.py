@@ -54,14 +54,16 @@ def row(connection: sqlite3.Connection, seq: int) -> OutboxRow | None:
     return None if found is None else OutboxRow(*found)
 
 
-def pending(connection: sqlite3.Connection, enterprise: str, size: int, limit: int) -> list[OutboxRow]:
-    """The enterprise's records without a receipt in the log of `size` entries, in order, at most `limit`."""
+def pending(
+    connection: sqlite3.Connection, enterprise: str, size: int, limit: int, after: int = -1
+) -> list[OutboxRow]:
+    """The enterprise's records without a receipt in the log of `size` entries, after a seq, in order, at most `limit`."""
     rows = connection.execute(
         """
         SELECT seq, enterprise, person_ref, session FROM outbox LEFT JOIN receipts USING (enterprise, seq)
-        WHERE enterprise = ? AND seq < ? AND webhook_id IS NULL ORDER BY seq LIMIT ?
+        WHERE enterprise = ? AND seq > ? AND seq < ? AND webhook_id IS NULL ORDER BY seq LIMIT ?
         """,
-        (enterprise, size, limit),
+        (enterprise, after, size, limit),
     )
     return [OutboxRow(*row) for row in rows]
 
