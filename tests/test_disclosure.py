@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from firmware_bridge.observations import BadgeSeen
 from kiosk.clerk import Desk
-from kiosk.commands import Command, DecideSession, Done, ImportPeople
+from kiosk.commands import Command, DecideSession, Done, ImportPeople, PersonRow
 from kiosk.disclosure import Disclosure
-from kiosk.domain import observations as o
 from kiosk.inbox import Asked, Heard
 from kiosk.proofs import canonical, decode_base64, leaf_hash, verify_inclusion
-from firmware_bridge.observations import BadgeSeen
 from tests.kiosk_fixtures import AIGERIM, HandClock, small_lab
-from concurrent.futures import Future
 
 OTHER = replace(AIGERIM, person_id="p2", badges=("0F00448FB1",))
 
@@ -54,16 +53,13 @@ class Office:
         assert isinstance(told, dict)
         return told
 
-    def withdraw(self, person_id: str) -> None:
-        """The person no longer agrees."""
-        ref = next(
-            r for (r,) in self.desk.connection.execute("SELECT person_ref FROM people WHERE person_id = ?", (person_id,))
-        )
-        self.desk.relive([(self.clock.stamp(), o.ConsentTaken(ref, "ent-steel"))])
+    def end_consent(self, row: PersonRow) -> None:
+        """From yesterday on the person no longer agrees."""
+        self.submit(ImportPeople((replace(row, consent_until="2020-01-01"),)))
 
 
 @pytest.fixture
-def office(tmp_path: Path):  # type: ignore[no-untyped-def]
+def office(tmp_path: Path) -> Iterator[Office]:
     made = Office(tmp_path)
     made.submit(ImportPeople((AIGERIM, OTHER)))
     with closing(made.desk):
@@ -90,10 +86,10 @@ def test_who_a_reference_is_travels_beside_the_record(office: Office) -> None:
     assert "Ахметова" not in str(told["records"])
 
 
-def test_after_consent_is_withdrawn_nothing_more_leaves(office: Office) -> None:
+def test_after_consent_has_ended_nothing_more_leaves(office: Office) -> None:
     office.lesson(AIGERIM.badges[0])
     seq = office.pending()["records"][0]["seq"]
-    office.withdraw("p1")
+    office.end_consent(AIGERIM)
     assert office.pending() == {"records": [], "people": {}, "texts": {}}
     assert office.ops["may_send"]({"enterprise": "ent-steel", "seqs": [seq]}) == {"seqs": []}
 
@@ -102,7 +98,7 @@ def test_records_that_may_not_leave_hold_up_nobody_behind_them(office: Office) -
     for _ in range(3):
         office.lesson(AIGERIM.badges[0])
     office.lesson(OTHER.badges[0])
-    office.withdraw("p1")
+    office.end_consent(AIGERIM)
     assert len(office.pending(limit=2)["records"]) == 1
 
 

@@ -54,10 +54,8 @@ def row(connection: sqlite3.Connection, seq: int) -> OutboxRow | None:
     return None if found is None else OutboxRow(*found)
 
 
-def pending(
-    connection: sqlite3.Connection, enterprise: str, size: int, limit: int, after: int = -1
-) -> list[OutboxRow]:
-    """The enterprise's records without a receipt in the log of `size` entries, after a seq, in order, at most `limit`."""
+def pending(connection: sqlite3.Connection, enterprise: str, size: int, limit: int, after: int = -1) -> list[OutboxRow]:
+    """Records without a receipt, in order: after a seq, in the log of `size` entries, up to `limit`."""
     rows = connection.execute(
         """
         SELECT seq, enterprise, person_ref, session FROM outbox LEFT JOIN receipts USING (enterprise, seq)
