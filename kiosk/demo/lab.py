@@ -160,7 +160,7 @@ class Demo:
             )
             for e, name in ENTERPRISES.items()
         ]
-        write_hub(hub_folder, new)
+        write_hub(hub_folder, new, demo=True)
 
     def _write_history(self, lab: Lab, rows: list[PersonRow]) -> None:
         """The weeks before, through the desk like everything else; its clock is the recording's own."""

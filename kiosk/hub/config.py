@@ -24,7 +24,7 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """Argon2id as the contract wants it (section 10)."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_HUB_KEYS = {"listen", "https"}
+_HUB_KEYS = {"listen", "https", "demo"}
 _ENTERPRISE_KEYS = {"id", "name", "secret_file", "token_file", "password_hash", "webhook_public_key", "trusted"}
 
 
@@ -56,6 +56,8 @@ class HubConfig:
     listen: str = "127.0.0.1:8090"
     https: bool = False
     """People reach it over https (a proxy in front of it): cookies are then sent over https only."""
+    demo: bool = False
+    """Everything in it is invented, and every page says so."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ class MadeEnterprise:
 
 
 def write_hub(
-    folder: Path, enterprises: Sequence[NewEnterprise], *, listen: str = HubConfig.listen
+    folder: Path, enterprises: Sequence[NewEnterprise], *, listen: str = HubConfig.listen, demo: bool = False
 ) -> list[MadeEnterprise]:
     """Write `hub.toml` and the secret files of these enterprises into `folder`, all 0600; nothing is overwritten."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
     lines = ["# Written by sheber hub. Every value may be changed; the hub reads it at its start.", "", "[hub]"]
-    lines += [f"listen = {json.dumps(listen)}", "https = false", ""]
+    lines += [f"listen = {json.dumps(listen)}", "https = false", *(["demo = true"] if demo else []), ""]
     for new in enterprises:
         password = new.password or "-".join(re.findall("....", new_ref()))
         token = new_token()
@@ -132,10 +134,10 @@ def load_hub(folder: Path) -> HubConfig:
         if enterprise.id in enterprises:
             raise HubConfigError(f"{path} has the enterprise {enterprise.id} twice; give one another id")
         enterprises[enterprise.id] = enterprise
-    listen, https = hub.get("listen", HubConfig.listen), hub.get("https", False)
-    if not isinstance(listen, str) or not isinstance(https, bool):
-        raise HubConfigError(f'{path}: listen is text like "127.0.0.1:8090", https is true or false')
-    return HubConfig(enterprises, listen, https)
+    listen, https, demo = hub.get("listen", HubConfig.listen), hub.get("https", False), hub.get("demo", False)
+    if not isinstance(listen, str) or not isinstance(https, bool) or not isinstance(demo, bool):
+        raise HubConfigError(f'{path}: listen is text like "127.0.0.1:8090", https and demo are true or false')
+    return HubConfig(enterprises, listen, https, demo)
 
 
 def split_listen(listen: str) -> tuple[str, int]:

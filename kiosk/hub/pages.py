@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
 
 import flask
@@ -48,7 +48,13 @@ def hours_and_minutes(milliseconds: int) -> str:
 @pages.app_template_filter("moment")
 def moment(utc_ms: int) -> str:
     """UTC, to the minute."""
-    return f"{datetime.fromtimestamp(utc_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{datetime.fromtimestamp(utc_ms / 1000, UTC):%d.%m.%Y %H:%M} UTC"
+
+
+@pages.app_template_filter("day")
+def day(iso: str) -> str:
+    """An ISO date as it is written here in every language: 29.10.2026."""
+    return f"{date.fromisoformat(iso):%d.%m.%Y}"
 
 
 @pages.app_template_filter("evidence")
@@ -95,7 +101,7 @@ def alarm_in_words(kind: str) -> str:
 def around() -> dict[str, object]:
     """What every page shows: who is logged in, the languages, and how much waits for a person."""
     if account() is None:
-        return {"languages": LANGUAGE_NAMES, "language": language(), "enterprise": None}
+        return {"languages": LANGUAGE_NAMES, "language": language(), "enterprise": None, "demo": the_hub().config.demo}
     with the_hub().store.read() as db:
         alarms = len(views.alarms(db, enterprise().id)) + len(views.withheld(db, enterprise().id))
         parked = sum(row["accepted_ms"] is None for row in views.logs(db, enterprise().id))
@@ -103,6 +109,7 @@ def around() -> dict[str, object]:
         "languages": LANGUAGE_NAMES,
         "language": language(),
         "enterprise": enterprise(),
+        "demo": the_hub().config.demo,
         "alarm_count": alarms,
         "parked_count": parked,
     }
