@@ -144,7 +144,7 @@ make_venv() {
         die "pip could not be put into .venv; read the end of $LOG and try again."
 }
 
-# need_python LOCK: .venv holds exactly what LOCK says, and this project. The stamp makes the second time quick.
+# need_python LOCK: .venv holds what LOCK says, and this project. The stamp makes the second time quick.
 need_python() {
     local lock=$1 stamp=.venv/.installed-$1
     state() { .venv/bin/python -V; pwd; cat requirements.lock requirements-dev.lock pyproject.toml | sha256sum; }

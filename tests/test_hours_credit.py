@@ -20,7 +20,7 @@ def day(
     steps: list[tuple[int, int, str]] = [(tap_in, 1, "tap"), (tap_out, 1, "tap")]
     steps += [(minute, 0, state) for minute, state in changes]
     k = Kiosk(lab(machine(off_grace_ms=10**9, **rules), processes=(process,) if process else ()))
-    for minute, _, what in sorted(steps):
+    for minute, _, what in sorted(steps, key=lambda step: step[:2]):
         if what == "tap":
             k.tap(minute * MINUTE, "ann")
         else:

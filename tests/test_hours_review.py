@@ -72,6 +72,7 @@ def test_nobody_decides_on_their_own_or_an_open_or_an_unknown_session() -> None:
     k.tap(2 * HOUR, "ben")
     ids = [s.id for s in k.sessions]
     assert refused(k, 3 * HOUR, o.ReviewAsked((ids[0],), "approved", "ann")) == "own_session"
+    assert refused(k, 3 * HOUR, o.ReviewAsked((ids[0],), "approved", "ben")) == "not_instructor"
     assert refused(k, 3 * HOUR, o.ReviewAsked((ids[1],), "approved", "ivan")) == "session_open"
     assert refused(k, 3 * HOUR, o.ReviewAsked((9999,), "approved", "ivan")) == "unknown_session"
 
@@ -154,6 +155,7 @@ def test_no_anchor_moves_what_was_stated_in_utc() -> None:
         (by_hand(1 * HOUR, 2 * HOUR, process=None), ""),
         (by_hand(1 * HOUR, 2 * HOUR, reason=""), "no_reason"),
         (by_hand(1 * HOUR, 2 * HOUR, by="ann"), "own_session"),
+        (by_hand(1 * HOUR, 2 * HOUR, by="ben"), "not_instructor"),
     ],
 )
 def test_what_cannot_be_entered_by_hand_is_refused_by_a_code(asked: o.ManualAsked, code: str) -> None:

@@ -19,17 +19,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from kiosk.proofs import Checkpoint, canonical, leaf_hash, parse_tlog_proof, verify_inclusion
 from kiosk.signatures import Verifier, open_note
+from tests.browser import chromium
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SPEED = 60
 """A minute of the workshop takes a second."""
 
@@ -101,9 +95,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoLab]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield chromium
-        chromium.close()
+        started = chromium(playwright)
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def _next_silence(state: State, watch: Watch) -> Due | None:
         return None
     moment, machine_id = first
     unknown = e.StateChanged(machine_id, "unknown", state.timeline.at(moment), "silence")
-    return Due(state.timeline.axis(moment), 1, 0, machine_id, unknown)
+    return Due(_after(state, watch.machines.ear(machine_id).last_heard or moment, moment), 1, 0, machine_id, unknown)
 
 
 def _end_of_strangers(state: State, watch: Watch) -> Due | None:
@@ -80,7 +80,12 @@ def _end_of_strangers(state: State, watch: Watch) -> Due | None:
     end = Moment(strangers.since.boot, strangers.since.ms + STRANGERS_WINDOW_MS)
     at, counted = state.timeline.at(end), strangers.count - STRANGERS_ONE_BY_ONE
     refused = e.TapRefused(strangers.reader, None, None, None, "unknown_badge", at, count=counted)
-    return Due(state.timeline.axis(end), 2, 0, strangers.reader, refused)
+    return Due(_after(state, strangers.since, end), 2, 0, strangers.reader, refused)
+
+
+def _after(state: State, since: Moment, due: Moment) -> int:
+    """The place of a moment that is due so long after another, also where the boot ended in between."""
+    return state.timeline.axis(since) + due.ms - since.ms
 
 
 def closed(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kiosk.domain import entries as e
 from kiosk.domain.observations import DecisionRefused, ManualAsked
+from kiosk.domain.reviews import may_decide
 from kiosk.domain.state import State
 from kiosk.domain.timeline import Moment
 
@@ -17,6 +18,8 @@ def manual_entered(state: State, now: Moment, asked: ManualAsked) -> Iterator[e.
         raise DecisionRefused("unknown_person", asked.person_ref)
     if person.ref == asked.by:
         raise DecisionRefused("own_session", asked.person_ref)
+    if not may_decide(state, asked.by):
+        raise DecisionRefused("not_instructor", asked.by)
     if asked.machine not in state.book.machines:
         raise DecisionRefused("unknown_machine", asked.machine)
     if asked.process is not None and asked.process not in {

@@ -48,6 +48,8 @@ def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -
         raise DecisionRefused("session_open", str(session_id))
     if session.person_ref == asked.by:
         raise DecisionRefused("own_session", str(session_id))
+    if not may_decide(state, asked.by):
+        raise DecisionRefused("not_instructor", asked.by)
     if asked.decision not in ("approved", "adjusted", "rejected"):
         raise DecisionRefused("unknown_decision", asked.decision)
     numbers, flags = standing(state, session, now)
@@ -61,6 +63,11 @@ def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -
         if asked.process is not None and asked.process not in processes:
             raise DecisionRefused("unknown_process", asked.process)
     return session
+
+
+def may_decide(state: State, by: str) -> bool:
+    """An account may; of the people on the roster, only instructors."""
+    return by not in state.people or state.people[by].role == "instructor"
 
 
 def releases(state: State, person_ref: str, now: Moment) -> Iterator[e.Body]:

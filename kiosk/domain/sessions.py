@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from kiosk.domain import entries as e
 from kiosk.domain.rulebook import credit_rules, rule_book
-from kiosk.domain.state import Badge, Decision, Person, Session, State
+from kiosk.domain.state import Badge, Decision, MachineState, Person, Session, State
 from kiosk.domain.timeline import Moment, stated
 
 
@@ -174,6 +175,7 @@ def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> Non
     session.closed = state.timeline.moment(body.at)
     session.reason = body.reason
     session.closed_by = body.closed_by
+    _note_end(state.machine(session.machine), state.sessions)
     _touch_since(state, session.machine, session.closed)
     state.open_by_machine[session.machine].remove(session.id)
     state.open_by_person[session.person_ref].remove(session.id)
@@ -195,20 +197,22 @@ def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     _touch_since(state, body.machine, moment)
 
 
+def _note_end(machine: MachineState, sessions: dict[int, Session]) -> None:
+    """Every session before a place in `machine.ended` was over by the moment there."""
+    while len(machine.ended) < len(machine.sessions):
+        closed = sessions[machine.sessions[len(machine.ended)]].closed
+        if closed is None:
+            return
+        machine.ended.append(max(closed, machine.ended[-1]) if machine.ended else closed)
+
+
 def _touch_since(state: State, machine_id: str, moment: Moment) -> None:
     """The sessions on a machine that were there after a moment and are not decided are cut again."""
     machine = state.machine(machine_id)
-    for session_id in machine.sessions[machine.settled :]:
+    for session_id in machine.sessions[bisect_right(machine.ended, moment) :]:
         session = state.sessions[session_id]
         if session.closed is None or (session.closed > moment and not session.decisions):
             state.touched.add(session_id)
-    if machine.history:
-        latest = machine.history[-1][0]
-        while machine.settled < len(machine.sessions):
-            closed = state.sessions[machine.sessions[machine.settled]].closed
-            if closed is None or closed > latest:
-                break
-            machine.settled += 1
 
 
 @_follows(e.MachineLocked)

@@ -58,8 +58,8 @@ class MachineState:
     history: list[tuple[Moment, str]] = field(default_factory=list)
     locked: bool = False
     sessions: list[int] = field(default_factory=list)
-    settled: int = 0
-    """How many of `sessions`, from the first, ended before the latest change of state: nothing can re-cut those."""
+    ended: list[Moment] = field(default_factory=list)
+    """For the first of `sessions`, as far as all are closed: when the last of those up to each ended."""
 
     @property
     def state(self) -> str:
@@ -200,7 +200,7 @@ class State:
             split=session.rules.of_machine(session.machine, "crew_credit") == "split",
             observer=session.role == "observer",
         )
-        crew = self.crew(session.machine, now) if terms.split else []
+        crew = self.crew(session, now) if terms.split else []
         end = session.closed if session.closed is not None else now
         return credit(self.stretches(session.machine, session.opened, end), terms, crew)
 
@@ -215,10 +215,20 @@ class State:
             known.insert(0, (axis(start), "unknown"))
         return cut(known, axis(start), axis(end))
 
-    def crew(self, machine_id: str, now: Moment) -> list[tuple[int, int]]:
-        """How many operators were on a machine, from each moment of the axis on."""
-        sessions = (self.sessions[s] for s in self.machine(machine_id).sessions)
-        return crew_changes(self.span(s, now) for s in sessions if s.role == "operator")
+    def crew(self, session: Session, now: Moment) -> list[tuple[int, int]]:
+        """How many operators were on the machine during a session, from each moment of the axis on."""
+        start, end = self.span(session, now)
+        machine = self.machine(session.machine)
+        spans = []
+        # A log has years of sessions on a machine: only those that can overlap are looked at.
+        for session_id in machine.sessions[bisect_right(machine.ended, start, key=self.timeline.axis) :]:
+            other = self.sessions[session_id]
+            span = self.span(other, now)
+            if span[0] >= end:
+                break
+            if other.role == "operator":
+                spans.append(span)
+        return crew_changes(spans)
 
     def flags(self, session: Session, numbers: Credit) -> tuple[str, ...]:
         """Why an instructor should look, worst first; empty is clean."""

@@ -139,8 +139,14 @@ class Timeline:
         return _STATED if moment.boot == _NO_BOOT else self.boots[moment.boot]
 
     def axis(self, moment: Moment) -> int:
-        """The moment's place on the axis, in milliseconds."""
-        return self._boot(moment).base_ms + moment.ms
+        """The moment's place on the axis, in milliseconds; later moments never lie before earlier ones."""
+        boot = self._boot(moment)
+        place = boot.base_ms + moment.ms
+        if moment.ms <= boot.last_ms or not 0 <= moment.boot < len(self.boots) - 1:
+            return place
+        # In a gap that was measured again since: it may have become too short for the moment.
+        after = self.boots[moment.boot + 1]
+        return min(place, after.base_ms + after.first_ms)
 
     def on_axis(self, axis_ms: int) -> Moment:
         """The moment at a place of the axis; a place between two boots belongs to the earlier one."""

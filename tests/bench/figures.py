@@ -110,13 +110,19 @@ def people_rows(series: Series) -> list[Figure]:
     ]
 
 
-def unpaced_rows(series: Series, crowds_s: Sequence[float]) -> list[Figure]:
+def unpaced_rows(series: Series, processor_s: float, crowds_s: Sequence[float]) -> list[Figure]:
     """The same without a pause, and all readers at once."""
     commit_50 = percentile(series.commit_s, 50)
     return [
         _spread("unpaced_commit", "back to back: one durable commit", series.commit_s),
         _spread("unpaced_entry", "back to back: (a) to the committed entry", series.committed_s, commit_50),
         _spread("unpaced_event", "back to back: (b) to the event", series.event_s, commit_50),
+        Figure(
+            "processor",
+            "back to back: processor time of run for a tap, answer and board included",
+            _ms(processor_s),
+            {"ms": processor_s * 1e3},
+        ),
         Figure(
             "crowd",
             "ten readers at the same moment: the last event",
@@ -129,7 +135,7 @@ def unpaced_rows(series: Series, crowds_s: Sequence[float]) -> list[Figure]:
 def start_rows(new: Start, warm: Start, cold: Start) -> list[Figure]:
     """From the spawn of the process to the first tap that is an entry."""
     return [
-        _start("start_new", "start to first tap, new data folder", new),
+        _start("start_new", "start to first tap, new data folder, nothing compiled yet", new),
         _start("start_warm", "start to first tap, 500 people, files in the cache", warm),
         _start("start_cold", "start to first tap, files dropped from the cache", cold),
     ]
@@ -142,7 +148,7 @@ def memory_rows(idle: Memory, used: Memory) -> list[Figure]:
         Figure("memory_idle", "memory of run after its start", _mb(idle), _memory_values(idle)),
         Figure(
             "memory",
-            "memory of run after the taps, a stream, a login page, a board",
+            "memory of run after the taps, with a stream, a login page and a board",
             _mb(used),
             _memory_values(used),
             f"under {MEMORY_GOAL_MB:g} MB resident",
