@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 ROWS = {
     "fdatasync",
     "commit",
+    "late",
     "wire",
     "entry_median",
     "entry_p99",

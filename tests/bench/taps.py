@@ -33,6 +33,8 @@ class Series:
     commit_s: list[float] = field(default_factory=list)
     """One durable commit of the bench's own, on the same disk."""
     sync_s: list[float] = field(default_factory=list)
+    late_s: list[float] = field(default_factory=list)
+    """How much too late the bench woke from its pauses: what the machine makes every thread of a tap wait."""
     unanswered: int = 0
     shared: int = 0
     """Taps that are not in `committed_s`, since another transaction fell into their time."""
@@ -61,11 +63,11 @@ class Taps:
         """Bytes at the pace of the wire, and a pause before everything that touches the disk."""
         series = Series()
         for _ in range(count):
-            self._rest()
+            series.late_s.append(self._rest())
             self._tap(series, on_the_wire=True)
-            self._rest()
+            series.late_s.append(self._rest())
             series.commit_s.append(self._floor.commit_s())
-            self._rest()
+            series.late_s.append(self._rest())
             series.sync_s.append(self._floor.sync_s())
         return series
 
@@ -123,5 +125,9 @@ class Taps:
         else:
             series.shared += 1
 
-    def _rest(self) -> None:
-        time.sleep(self._chance.uniform(*PAUSE_S))
+    def _rest(self) -> float:
+        """Pause as people do; returns how many seconds too late it ended."""
+        pause_s = self._chance.uniform(*PAUSE_S)
+        began_s = time.monotonic()
+        time.sleep(pause_s)
+        return time.monotonic() - began_s - pause_s
