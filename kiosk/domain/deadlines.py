@@ -19,6 +19,7 @@ STRANGERS_WINDOW_MS = 60_000
 STRANGERS_ONE_BY_ONE = 10
 
 _RANKS = ("machine_off", "idle_timeout", "max_session", "day_end")
+MACHINE_OFF, IDLE_TIMEOUT, MAX_SESSION, DAY_END = range(len(_RANKS))
 
 
 class Due(NamedTuple):
@@ -42,7 +43,7 @@ def next_due(state: State, watch: Watch) -> Due | None:
     """The earliest thing that happens if nothing is heard."""
     # Closings follow from entries alone; most observations make none, so their answer is kept until the next entry.
     if watch.closing is None or watch.closing[0] != state.size:
-        watch.closing = (state.size, min(_all_closings(state, watch), key=_order, default=None))
+        watch.closing = (state.size, _next_closing(state, watch))
     found = (watch.closing[1], _next_silence(state, watch), _end_of_strangers(state, watch))
     return min((due for due in found if due is not None), key=_order, default=None)
 
@@ -51,13 +52,24 @@ def _order(due: Due) -> tuple[int, int, int, str]:
     return due[:4]
 
 
-def _all_closings(state: State, watch: Watch) -> Iterator[Due]:
-    for ids in state.open_by_machine.values():
-        for session_id in ids:
-            session = state.sessions[session_id]
-            for reason, due_ms, end in _closings(state, watch, session):
-                body = closed(state, session, reason, "system", end)
-                yield Due(due_ms, 0, _RANKS.index(reason), f"{session.id:012}", body)
+def _next_closing(state: State, watch: Watch) -> Due | None:
+    """The earliest closing of an open session; only of that one the entry is made."""
+    sessions = (state.sessions[s] for ids in state.open_by_machine.values() for s in ids)
+    # An end that is not known by itself is the moment, and is not compared: a rank comes once in a session.
+    found = min(
+        (
+            (due_ms, rank, session.id, end)
+            for session in sessions
+            for rank, due_ms, end in _closings(state, watch, session)
+        ),
+        default=None,
+    )
+    if found is None:
+        return None
+    due_ms, rank, session_id, end = found
+    session = state.sessions[session_id]
+    body = closed(state, session, _RANKS[rank], "system", end or state.timeline.on_axis(due_ms))
+    return Due(due_ms, 0, rank, f"{session_id:012}", body)
 
 
 def _next_silence(state: State, watch: Watch) -> Due | None:
@@ -111,28 +123,27 @@ def closed(
     )
 
 
-def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[str, int, Moment]]:
-    """(reason, moment on the axis, effective end) of everything that would close a session."""
+def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[int, int, Moment | None]]:
+    """(rank, moment on the axis, effective end where it is another) of everything that would close a session."""
     rules = machine_rule(state, session.machine).rules
     axis = state.timeline.axis
     history = state.machine(session.machine).history
     counts = session.counts
+    opened = axis(session.opened)
     if "off" not in counts:
         since = unbroken_since(history, lambda s: s == "off", axis)
         # By place, not by moment: two boots without a gap between them share a place.
-        if since is not None and axis(since) > axis(session.opened):
-            yield "machine_off", axis(since) + rules.off_grace_ms, since
+        if since is not None and axis(since) > opened:
+            yield MACHINE_OFF, axis(since) + rules.off_grace_ms, since
     if rules.idle_timeout_ms is not None and not session.presence_counts:
         since = unbroken_since(history, lambda s: s != "unknown" and s not in counts, axis)
         if since is not None:
             start = max(since, session.opened, session.still_here or session.opened)
-            due = axis(start) + rules.idle_timeout_ms
-            yield "idle_timeout", due, state.timeline.on_axis(due)
-    due = axis(session.opened) + rules.max_session_ms
-    yield "max_session", due, state.timeline.on_axis(due)
+            yield IDLE_TIMEOUT, axis(start) + rules.idle_timeout_ms, None
+    yield MAX_SESSION, opened + rules.max_session_ms, None
     day_end = _day_end(state, watch, session, rules.day_end)
     if day_end is not None:
-        yield "day_end", day_end, state.timeline.on_axis(day_end)
+        yield DAY_END, day_end, None
 
 
 def unbroken_since(

@@ -78,9 +78,8 @@ def releases(state: State, person_ref: str, now: Moment) -> Iterator[e.Body]:
 
 def releases_of_boot(state: State, boot: int, now: Moment) -> Iterator[e.Body]:
     """What waited only for the date of its boot, now that there is one."""
-    for session in list(state.sessions.values()):
-        if session.opened.boot == boot:
-            yield from _releases_of(state, session, now)
+    for session_id in state.opened_in.get(boot, ()):
+        yield from _releases_of(state, state.sessions[session_id], now)
 
 
 def _releases_of(state: State, session: Session, now: Moment) -> Iterator[e.Body]:

@@ -51,7 +51,10 @@ def _clock_anchored(state: State, _entry: e.Entry, body: e.ClockAnchored) -> Non
     state.timeline.anchor(body.at, body.utc_ms)
     # A first anchor dates every session of its boot, and a span across boots may have another length.
     boot = state.timeline.moment(body.at).boot
-    state.touched.update(s.id for s in state.sessions.values() if s.closed is None or s.closed.boot >= boot)
+    for ids in state.open_by_machine.values():
+        state.touched.update(ids)
+    for later in range(boot, len(state.timeline.boots)):
+        state.touched.update(state.closed_in.get(later, ()))
 
 
 @_follows(e.ConfigAdopted)
@@ -134,6 +137,7 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     state.open_by_machine.setdefault(body.machine, []).append(session.id)
     state.open_by_person.setdefault(body.person_ref, []).append(session.id)
     state.sessions_by_person.setdefault(body.person_ref, []).append(session.id)
+    state.opened_in.setdefault(session.opened.boot, []).append(session.id)
     state.handed_over.pop(body.person_ref, None)
     if body.process is not None:
         state.last_process[body.person_ref, body.machine] = body.process
@@ -175,6 +179,7 @@ def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> Non
     session.closed = state.timeline.moment(body.at)
     session.reason = body.reason
     session.closed_by = body.closed_by
+    state.closed_in.setdefault(session.closed.boot, []).append(session.id)
     _note_end(state.machine(session.machine), state.sessions)
     _touch_since(state, session.machine, session.closed)
     state.open_by_machine[session.machine].remove(session.id)

@@ -152,6 +152,10 @@ class State:
         self.open_by_machine: dict[str, list[int]] = {}
         self.open_by_person: dict[str, list[int]] = {}
         self.sessions_by_person: dict[str, list[int]] = {}
+        self.opened_in: dict[int, list[int]] = {}
+        """Boot to the sessions that were opened in it."""
+        self.closed_in: dict[int, list[int]] = {}
+        """Boot to the sessions whose end lies in it."""
         self.last_process: dict[tuple[str, str], str] = {}
         self.handed_over: dict[str, dict[str, int]] = {}
         """Person to machine to the session that was handed over there and not yet told of."""
