@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
+from datetime import date
 
 from kiosk.domain.entries import Entry, RecordReleased, from_object
+from kiosk.domain.flags import joined, minor_limits, reach, same_time_pairs
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
-from kiosk.store import outbox, views
+from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
+
+AT_ONCE = 200
+"""Sessions that change together from which on (a start, a rebuild) all of them are looked at in one go."""
 
 
 def fold(connection: sqlite3.Connection, state: State) -> State:
@@ -20,15 +26,58 @@ def fold(connection: sqlite3.Connection, state: State) -> State:
 
 
 def project(connection: sqlite3.Connection, state: State) -> None:
-    """Write the rows of every session and machine that changed since the last call. The caller commits."""
+    """Write the rows of every session and machine that changed since the last call. The caller commits.
+
+    A closed session also changes what is flagged of the same person's week, and of the same two badges: those rows are
+    looked at again, and no others. Birth dates are read from the people tables and go nowhere.
+    """
+    look, minors, pairs = _shared_flags(connection, state)
     for session_id in sorted(state.touched):
-        views.put_session(connection, session_view(state, state.sessions[session_id]))
+        view = session_view(state, state.sessions[session_id])
+        flags = () if view.end_ms is None else joined(view.flags, session_id in minors, session_id in pairs)
+        views.put_session(connection, replace(view, flags=flags))
+    for session_id in sorted(look - state.touched):
+        row = views.session(connection, session_id)
+        if row is None or row.end_ms is None:
+            continue
+        flags = joined(row.flags, session_id in minors, session_id in pairs)
+        if flags != row.flags:
+            views.put_session(connection, replace(row, flags=flags))
     state.touched.clear()
     for machine_id in sorted(state.touched_machines):
         machine = state.machine(machine_id)
         since_ms = state.timeline.utc_ms(machine.history[-1][0]) if machine.history else 0
         views.put_machine(connection, machine_id, machine.state, since_ms, machine.locked)
     state.touched_machines.clear()
+
+
+def _shared_flags(connection: sqlite3.Connection, state: State) -> tuple[set[int], set[int], set[int]]:
+    """(whose flags may have changed, the `minor_limit` of them, the `same_time_pair` of them)."""
+    if not state.touched:
+        return set(), set(), set()
+    if len(state.touched) > AT_ONCE:
+        look, say = set(state.sessions), set(state.sessions)
+    else:
+        look, say = reach(state, {each: _places(connection, state, each) for each in state.touched})
+    assert state.last is not None
+    among = [state.sessions[each] for each in sorted(say)]
+    # What a session that is open adds to its week is not known yet; that it opened beside another one is.
+    closed = [session for session in among if not session.is_open]
+    births = _births(connection, {session.person_ref for session in closed if session.id in look})
+    return look, minor_limits(state, state.last, births, state.book.rules, closed), same_time_pairs(state, among)
+
+
+def _places(connection: sqlite3.Connection, state: State, session_id: int) -> list[tuple[int, int]]:
+    """Where a session is now, and where its row still has it: a clock may have been set since."""
+    session = state.sessions[session_id]
+    row = views.session(connection, session_id)
+    was = [] if row is None else [(row.start_ms, row.start_ms if row.end_ms is None else row.end_ms)]
+    return [state.labelled(session, session.opened), *was]
+
+
+def _births(connection: sqlite3.Connection, refs: set[str]) -> dict[str, date]:
+    known = ((ref, people.person_by_ref(connection, ref)) for ref in refs)
+    return {ref: date.fromisoformat(found.birth_date) for ref, found in known if found and found.birth_date}
 
 
 def queue_released(connection: sqlite3.Connection, entry: Entry) -> None:

@@ -1,13 +1,14 @@
 """Flags that need more than one session, or more than the ledger may hold (hours, section 6).
 
 Birth dates are handed in and never kept: they live beside the ledger, where they can be erased. Pure; the same sessions
-and dates give the same flags.
+and dates give the same flags, whether all are looked at or only those that `reach` names.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -19,6 +20,10 @@ from lab_config.model import Rules
 PAIR_WITHIN_MS = 5_000
 PAIR_OTHER_DAYS = 2
 PAIR_OF_DAYS = 7
+REACH_MS = 8 * 86_400_000
+"""How far a session's flags can reach: the local week, and the seven days of a pair; a day more for any zone."""
+SHARED = ("minor_limit", "same_time_pair")
+"""What other sessions, or a birth date, have a say in; never in the ledger."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,80 @@ def with_shared_flags(
     """
     minors = minor_limits(state, now, births, rules)
     pairs = same_time_pairs(state)
-    raised = {
-        session: {*own, *(["minor_limit"] * (session in minors)), *(["same_time_pair"] * (session in pairs))}
-        for session, own in flags.items()
-    }
-    return {session: tuple(flag for flag in FLAGS if flag in found) for session, found in raised.items()}
+    return {session: joined(own, session in minors, session in pairs) for session, own in flags.items()}
 
 
-def minor_limits(state: State, now: Moment, births: Mapping[str, date], rules: Rules) -> set[int]:
-    """Sessions of people under 18 with presence at night, or in a local week that holds too much of it."""
+def joined(own: Iterable[str], minor: bool, pair: bool) -> tuple[str, ...]:
+    """A session's own flags with those of `SHARED`, worst first; what `own` holds of them is replaced."""
+    found = {*own} - {*SHARED} | {flag for flag, raised in zip(SHARED, (minor, pair), strict=True) if raised}
+    return tuple(flag for flag in FLAGS if flag in found)
+
+
+def reach(state: State, places: Mapping[int, Collection[tuple[int, int]]]) -> tuple[set[int], set[int]]:
+    """Whose shared flags can change with these sessions, and which sessions have a say in those.
+
+    `places` gives for each changed session the spans (UTC) where it was and where it is now. The answers may hold more
+    than needed, never less; they grow with weeks, not with the history.
+    """
+    windows: dict[str, tuple[int, int]] = {}
+    for session_id, held in places.items():
+        left, right = min(start for start, _ in held) - REACH_MS, max(end for _, end in held) + REACH_MS
+        session = state.sessions[session_id]
+        for person in {session.person_ref, *(other.person_ref for other in _beside(state, session))}:
+            known = windows.get(person, (left, right))
+            windows[person] = (min(known[0], left), max(known[1], right))
+    look: set[int] = set()
+    say: set[int] = set()
+    for person, window in windows.items():
+        found = _of_person(state, person, *window)
+        look.update(session.id for session in found)
+        spans = [window, *(_closed_span(state, session) for session in found)]
+        first, last = min(start for start, _ in spans) - REACH_MS, max(end for _, end in spans) + REACH_MS
+        for session in _of_person(state, person, first, last):
+            say.update((session.id, *(other.id for other in _beside(state, session))))
+    return look, say
+
+
+def _of_person(state: State, person_ref: str, left_ms: int, right_ms: int) -> list[Session]:
+    """The person's sessions that touch a stretch of UTC."""
+    sessions = [state.sessions[each] for each in state.sessions_by_person.get(person_ref, ())]
+    spans = ((session, *_closed_span(state, session)) for session in sessions)
+    return [session for session, start_ms, end_ms in spans if start_ms <= right_ms and left_ms <= end_ms]
+
+
+def _closed_span(state: State, session: Session) -> tuple[int, int]:
+    """From its opening to its end in UTC; a session that is open has not lasted yet."""
+    return state.labelled(session, session.opened)
+
+
+def _beside(state: State, session: Session) -> Iterator[Session]:
+    """The sessions that opened at the same reader within seconds of this one, itself left out."""
+    if session.manual:
+        return
+    reads = state.sessions_by_reader[session.reader]
+    at_ms = state.timeline.axis(session.opened)
+
+    def opened(session_id: int) -> int:
+        return state.timeline.axis(state.sessions[session_id].opened)
+
+    for session_id in reads[bisect_left(reads, at_ms - PAIR_WITHIN_MS + 1, key=opened) :]:
+        if opened(session_id) - at_ms >= PAIR_WITHIN_MS:
+            return
+        if session_id != session.id:
+            yield state.sessions[session_id]
+
+
+def minor_limits(
+    state: State, now: Moment, births: Mapping[str, date], rules: Rules, among: Iterable[Session] | None = None
+) -> set[int]:
+    """Sessions of people under 18 with presence at night, or in a local week that holds too much of it.
+
+    Of all sessions, or of those of `among`.
+    """
     zone = state.timeline.zone
     spans = [
         _Presence(s.id, s.person_ref, *state.labelled(s, now))
-        for s in state.sessions.values()
+        for s in (state.sessions.values() if among is None else among)
         if s.person_ref in births
     ]
     weeks: dict[tuple[str, date], int] = defaultdict(int)
@@ -70,10 +136,13 @@ def minor_limits(state: State, now: Moment, births: Mapping[str, date], rules: R
     return found
 
 
-def same_time_pairs(state: State) -> set[int]:
-    """Sessions opened together with another person's, where the same two did so on two other days of the last seven."""
+def same_time_pairs(state: State, among: Iterable[Session] | None = None) -> set[int]:
+    """Sessions opened together with another person's, where the same two did so on two other days of the last seven.
+
+    Of all sessions, or of those of `among`.
+    """
     pairs: dict[frozenset[str], list[tuple[date, Session]]] = defaultdict(list)
-    for reads in _reads_by_reader(state).values():
+    for reads in _reads_by_reader(state, state.sessions.values() if among is None else among).values():
         reads.sort(key=lambda read: read[0])
         for index, (at_ms, session) in enumerate(reads):
             for later_ms, other in reads[index + 1 :]:
@@ -92,9 +161,9 @@ def same_time_pairs(state: State) -> set[int]:
     return found
 
 
-def _reads_by_reader(state: State) -> dict[str, list[tuple[int, Session]]]:
+def _reads_by_reader(state: State, sessions: Iterable[Session]) -> dict[str, list[tuple[int, Session]]]:
     reads: dict[str, list[tuple[int, Session]]] = defaultdict(list)
-    for session in state.sessions.values():
+    for session in sessions:
         if not session.manual:
             reads[session.reader].append((state.timeline.axis(session.opened), session))
     return reads

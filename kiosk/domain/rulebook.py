@@ -25,6 +25,7 @@ _TIMING = (
     "day_end",
     "resume_within_ms",
 )
+_MINORS = ("minor_week_ms_16", "minor_week_ms_14", "minor_night")
 _CREDIT = ("idle_grace_ms", "long_session_ms", "crew_credit", "counts")
 
 
@@ -116,6 +117,11 @@ class RuleBook:
             p.id for p in self.processes if p.programme == programme and p.is_done_on(machine_id, machine.machine_class)
         )
 
+    @property
+    def for_minors(self) -> tuple[object, ...]:
+        """The limits of minors."""
+        return tuple(getattr(self.rules, name) for name in _MINORS)
+
     def rules_at(self, reader: str) -> Rules:
         """The rules of the machine a reader is bound to; of the lab for a shared one."""
         machine = self.readers[reader][0]
@@ -127,7 +133,7 @@ def adopted(lab: Lab) -> tuple[dict[str, Any], dict[str, Any]]:
     config = {
         "lab": lab.id,
         "timezone": lab.timezone,
-        "rules": _timing(lab.rules),
+        "rules": _timing(lab.rules) | _minors(lab.rules),
         "readers": {r.id: [r.machine, r.confirm] for r in lab.readers},
         "machines": [_machine(m) for m in lab.machines],
         "processes": [_process(p, q) for p in lab.programmes for q in p.processes],
@@ -187,8 +193,14 @@ def _timing(rules: Rules) -> dict[str, Any]:
     return {name: list(values[name]) if name == "day_end" else values[name] for name in _TIMING}
 
 
+def _minors(rules: Rules) -> dict[str, Any]:
+    """The limits of minors: whoever folds again must flag by the same ones."""
+    values = asdict(rules)
+    return {name: list(values[name]) if name == "minor_night" else values[name] for name in _MINORS}
+
+
 def _rules(values: Mapping[str, Any]) -> Rules:
-    return Rules(**{**values, "day_end": tuple(values["day_end"])})
+    return Rules(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def _machine(machine: Machine) -> dict[str, Any]:

@@ -59,9 +59,12 @@ def _clock_anchored(state: State, _entry: e.Entry, body: e.ClockAnchored) -> Non
 
 @_follows(e.ConfigAdopted)
 def _config_adopted(state: State, _entry: e.Entry, body: e.ConfigAdopted) -> None:
+    before = state.book
     state.adopted_config = body.config
     state.book = rule_book(body.config)
     state.timeline.set_zone(state.book.timezone)
+    if (before.timezone, before.for_minors) != (state.book.timezone, state.book.for_minors):
+        state.touched.update(state.sessions)  # local days, or what a minor may work, are others now
     for machine_id in state.book.machines:
         state.machine(machine_id)
         state.touched_machines.add(machine_id)
@@ -137,6 +140,7 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     state.open_by_machine.setdefault(body.machine, []).append(session.id)
     state.open_by_person.setdefault(body.person_ref, []).append(session.id)
     state.sessions_by_person.setdefault(body.person_ref, []).append(session.id)
+    state.sessions_by_reader.setdefault(body.reader, []).append(session.id)
     state.opened_in.setdefault(session.opened.boot, []).append(session.id)
     state.handed_over.pop(body.person_ref, None)
     if body.process is not None:

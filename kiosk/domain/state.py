@@ -152,6 +152,8 @@ class State:
         self.open_by_machine: dict[str, list[int]] = {}
         self.open_by_person: dict[str, list[int]] = {}
         self.sessions_by_person: dict[str, list[int]] = {}
+        self.sessions_by_reader: dict[str, list[int]] = {}
+        """In the order of their opening; none that was entered by hand."""
         self.opened_in: dict[int, list[int]] = {}
         """Boot to the sessions that were opened in it."""
         self.closed_in: dict[int, list[int]] = {}
