@@ -1,37 +1,28 @@
-"""The only writer of history: one batch, one transaction - entry, fold, views, outbox; then the acknowledgements.
+"""The only writer of history: batch after batch from the inbox to the disk; then the acknowledgements.
 
-The clerk owns the database's one writing connection, in its own thread. What it has answered is on disk.
+The clerk owns the database's one writing connection, in its own thread. What it has answered is on disk. Where the disk
+takes nothing, it says so, answers nobody, and tries again until it does.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import closing
 from pathlib import Path
 
-from firmware_bridge import observations as wire
-from kiosk import refs
-from kiosk.clock import Clock
+from kiosk.ballast import Ballast
+from kiosk.clock import Clock, boottime_ms
 from kiosk.commands import Command, CommandRefused, Done
-from kiosk.domain import observations as o
-from kiosk.domain.core import Core
-from kiosk.domain.deadlines import next_due
-from kiosk.domain.entries import At, Entry, LogStarted, Stamp, TapRefused, to_object
-from kiosk.domain.rulebook import adopted
-from kiosk.domain.sessions import evolve
+from kiosk.desk import NOT_RECORDING, Desk
+from kiosk.domain.entries import At, Entry, Stamp, to_object
 from kiosk.domain.timeline import STEP_MS
-from kiosk.inbox import Asked, Heard, Inbox, Item
-from kiosk.projection import fold, project, queue_released
+from kiosk.inbox import Heard, Inbox, Item
 from kiosk.proofs import canonical
-from kiosk.registrar import Registrar
-from kiosk.store import people
-from kiosk.store.ledger import Ledger
-from kiosk.store.meta import Heartbeat, beat, last_heartbeat
-from kiosk.store.schema import open_writer, write
+from kiosk.store.faults import DISK_FULL, disk_fault, forget_cache, require_tail
 from lab_config.model import Lab
 
 log = logging.getLogger(__name__)
@@ -41,194 +32,18 @@ HEARTBEAT_S = 25.0
 """Real seconds between signs of life on disk; hours.md allows 30."""
 IDLE_WAIT_S = 1.0
 """The longest sleep: a clock that steps is noticed within it."""
+RETRY_MS = 2_000
+"""Real time between two attempts at a disk that took nothing; long enough that the red screen is seen."""
 
 Listener = Callable[[Sequence[Entry]], None]
 
 
-class Desk:
-    """The clerk's work without its thread: open, handle, close. Commands on a kiosk that is not running use it too."""
-
-    def __init__(self, database: Path, clock: Clock, lab: Lab | None) -> None:
-        self._clock = clock
-        self._lab = lab
-        self._connection = open_writer(database)
-        self._ledger = Ledger(self._connection)
-        self.core = Core(refs.new_nonce)
-        self._badge_refs: dict[str, str] = {}
-        self._strangers: dict[str, str] = {}
-        self._new: list[Entry] = []
-        fold(self._connection, self.core.state)
-        self._registrar = Registrar(self._connection, self.core.state)
-        self._badge_refs = {badge.uid: badge.badge_ref for badge in people.badges(self._connection)}
-
-    def close(self) -> None:
-        """Let the database go."""
-        self._connection.close()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The writing connection, for this thread only."""
-        return self._connection
-
-    def start(self) -> list[Entry]:
-        """A start after a stop, or the first of a log; adopts the configuration where a lab is given."""
-        return self.start_at(self._clock.stamp())
-
-    def start_at(self, stamp: Stamp) -> list[Entry]:
-        """The same with a stamp of the caller's."""
-        with write(self._connection):
-            if self._ledger.size == 0:
-                self._begin_log(stamp)
-            heartbeat = last_heartbeat(self._connection)
-            known = heartbeat is not None and heartbeat.boot in self.core.state.timeline.boot_ids
-            last = At(heartbeat.boot, heartbeat.boot_ms) if known and heartbeat is not None else None
-            self._hear(stamp, o.Booted(last))
-            if self._lab is not None:
-                self._hear(stamp, o.Adopted(*adopted(self._lab)))
-            return self._settle(stamp)
-
-    def _begin_log(self, stamp: Stamp) -> None:
-        if self._lab is None:
-            raise CommandRefused("no_log", "the log has no name yet: start sheber run once, which begins it")
-        log_id = f"{self._lab.id}/{refs.new_ref()}"
-        self._ledger.name_log(log_id)
-        entry = Entry(0, stamp, refs.new_nonce(), LogStarted(log_id))
-        self._append(entry)
-        evolve(self.core.state, entry)
-
-    def handle(
-        self, items: Iterable[Item], lost: int = 0, *, heartbeat: bool = False
-    ) -> tuple[list[Entry], list[_Answer]]:
-        """One transaction for a batch: the entries it made, and the answers to give now that it is on disk."""
-        answers: list[_Answer] = []
-        stamp = self._clock.stamp()
-        with write(self._connection):
-            if lost:
-                self._hear(stamp, o.Lost(lost, "queue_full"))
-            for item in items:
-                stamp = item.stamp
-                self._check_clock(stamp)
-                if isinstance(item, Heard):
-                    self._observe(item)
-                else:
-                    answers.append(self._answer(item))
-            return self._settle(stamp, heartbeat=heartbeat), answers
-
-    def record(self, stamp: Stamp, heard: o.Observation) -> None:
-        """Hand one observation to the domain, inside the caller's transaction (`relive`)."""
-        self._hear(stamp, heard)
-
-    def relive(self, observations: Iterable[tuple[Stamp, o.Observation | Command]]) -> list[Entry]:
-        """A recorded stretch of history, through the same core, in one transaction."""
-        stamp = self._clock.stamp()
-        with write(self._connection):
-            for stamp, heard in observations:
-                if isinstance(heard, Command):
-                    self._registrar.perform(heard, stamp, lambda asked, at=stamp: self._hear(at, asked))  # type: ignore[misc]
-                else:
-                    self._hear(stamp, heard)
-            return self._settle(stamp)
-
-    def pass_time(self, *, heartbeat: bool) -> list[Entry]:
-        """Nothing was heard: what was due by now, and perhaps a sign of life."""
-        stamp = self._clock.stamp()
-        with write(self._connection):
-            self._check_clock(stamp)
-            self._hear(stamp, o.Alive())
-            return self._settle(stamp, heartbeat=heartbeat)
-
-    def seconds_to_next_due(self) -> float | None:
-        """Real seconds until something happens by itself; None where nothing will."""
-        due = next_due(self.core.state, self.core.watch)
-        if due is None:
-            return None
-        stamp = self._clock.stamp()
-        timeline = self.core.state.timeline
-        now_ms = timeline.axis(timeline.moment(At(stamp.boot, stamp.boot_ms)))
-        return max(0.0, (due.axis_ms - now_ms) / 1000 / self._clock.speed)
-
-    def badge_ref(self, uid: str) -> str:
-        """The reference of a badge number; an unknown badge keeps the one it is given first."""
-        known = self._badge_refs.get(uid) or self._strangers.get(uid)
-        if known is not None:
-            return known
-        found = people.badge_by_uid(self._connection, uid)
-        if found is not None:
-            self._badge_refs[uid] = found.badge_ref
-            return found.badge_ref
-        self._strangers[uid] = refs.new_ref()
-        return self._strangers[uid]
-
-    def _observe(self, item: Heard) -> None:
-        heard = translate(item.observation, self.badge_ref)
-        if heard is not None:
-            before = len(self._new)
-            self._hear(item.stamp, heard)
-            self._remember_stranger(self._new[before:])
-
-    def _remember_stranger(self, entries: Sequence[Entry]) -> None:
-        """An unknown badge that was refused can be enrolled later: its number is kept beside the ledger."""
-        for entry in entries:
-            if isinstance(entry.body, TapRefused) and entry.body.reason == "unknown_badge" and entry.body.badge_ref:
-                for uid, badge_ref in list(self._strangers.items()):
-                    if badge_ref == entry.body.badge_ref:
-                        people.insert_badge(self._connection, badge_ref, uid, None)
-                        self._badge_refs[uid] = badge_ref
-                self._strangers.clear()
-
-    def _answer(self, item: Asked) -> _Answer:
-        try:
-            done = self._registrar.perform(item.command, item.stamp, lambda heard: self._hear(item.stamp, heard))
-        except CommandRefused as refused:
-            return _Answer(item.answer, refused)
-        return _Answer(item.answer, done)
-
-    def _check_clock(self, stamp: Stamp) -> None:
-        """A synchronised wall clock that the timeline does not follow is an observation of its own."""
-        timeline = self.core.state.timeline
-        now = timeline.moment(At(stamp.boot, stamp.boot_ms))
-        if stamp.synced and (not timeline.certain(now) or abs(stamp.wall_ms - timeline.utc_ms(now)) > STEP_MS):
-            self._hear(stamp, o.ClockChanged())
-
-    def _hear(self, stamp: Stamp, heard: o.Observation) -> tuple[int, ...]:
-        first = len(self._new)
-        for entry in self.core.hear(stamp, heard):
-            self._append(entry)
-        return tuple(entry.seq for entry in self._new[first:])
-
-    def _append(self, entry: Entry) -> None:
-        seq = self._ledger.append(entry.body.type, canonical(to_object(entry)))
-        if seq != entry.seq:
-            raise RuntimeError(f"entry {entry.seq} landed at {seq}: another process wrote to this ledger")
-        queue_released(self._connection, entry)
-        self._new.append(entry)
-
-    def _settle(self, stamp: Stamp, *, heartbeat: bool = False) -> list[Entry]:
-        """The end of a transaction: views, and a sign of life."""
-        project(self._connection, self.core.state)
-        if heartbeat:
-            beat(self._connection, Heartbeat(stamp.boot, stamp.boot_ms, stamp.wall_ms))
-        entries, self._new = self._new, []
-        return entries
-
-
-class _Answer:
-    """What a person is told once the batch is on disk."""
-
-    def __init__(self, future: Future[Done], result: Done | CommandRefused) -> None:
-        self._future = future
-        self._result = result
-
-    def give(self) -> None:
-        """Tell them."""
-        if isinstance(self._result, CommandRefused):
-            self._future.set_exception(self._result)
-        else:
-            self._future.set_result(self._result)
-
-
 class Clerk(threading.Thread):
-    """The thread at the desk. An exception in it ends the process: an hour that cannot be kept must not seem kept."""
+    """The thread at the desk.
+
+    A disk that fails is waited for. Any other exception ends the process: an hour that cannot be kept must not seem
+    kept.
+    """
 
     def __init__(self, database: Path, lab: Lab, clock: Clock, inbox: Inbox, listener: Listener) -> None:
         super().__init__(name="clerk")
@@ -238,14 +53,26 @@ class Clerk(threading.Thread):
         self._inbox = inbox
         self._listener = listener
         self._ready: Future[None] = Future()
+        self._ballast = Ballast(database.parent)
+        self._in_hand: Sequence[Item] = ()
+        self._lost_in_hand = 0
+        self._unrecorded = 0
+        """Observations dropped since the disk failed."""
+        self._in_doubt = 0
+        """Those of a transaction that failed: its last sync may have written it all the same."""
+        self._last: Entry | None = None
+        self._size: int | None = None
+        """How long the log was at the last success."""
+        self.trouble = ""
+        """Why nothing is recorded now, a code of `kiosk.store.faults`; empty while all is well."""
         self.counters: Counter[str] = Counter()
         self.open_at_start: Mapping[str, set[int]] = {}
-        """By machine: the sessions that survived the restart; set before `wait_ready` returns."""
+        """By machine: the sessions that survived the last start; set before its entries are told."""
         self.heard_utc_ms: Mapping[str, int | None] = {}
         """When each machine was last heard, UTC; replaced whole, so other threads may read it."""
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Until taps are accepted; raises what kept the clerk from starting."""
+        """Until taps are accepted or `trouble` says why not; raises what kept the clerk from starting otherwise."""
         self._ready.result(timeout_s)
 
     def submit(self, command: Command, timeout_s: float = 30.0) -> Done:
@@ -259,21 +86,81 @@ class Clerk(threading.Thread):
             raise CommandRefused("stopping", "the kiosk is stopping; try again once it runs") from None
 
     def run(self) -> None:
-        """Open, start, then take batch after batch until the inbox is closed."""
+        """Open, start, then take batch after batch until the inbox is closed; a disk that fails is waited for."""
+        while not self._record() and not self._inbox.closed:
+            self._refuse_for_a_while()
+
+    def _record(self) -> bool:
+        """Until the inbox is closed: True; until the disk fails: False. Whatever else is raised ends the process."""
         try:
-            desk = Desk(self._database, self._clock, self._lab)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the start, whatever it is
-            self._ready.set_exception(error)
-            return
-        try:
-            entries = desk.start()
-            self.open_at_start = {m: set(ids) for m, ids in desk.core.state.open_by_machine.items()}
-            self._tell(entries)
+            if self.trouble:
+                forget_cache(self._database)
+            with closing(Desk(self._database, self._clock, self._lab)) as desk:
+                self._start(desk)
+                self._work(desk)
+                self._tell(desk.pass_time(heartbeat=True))
+        except Exception as error:
+            fault = disk_fault(error, self._database.parent)
+            if fault is not None:
+                self._stop_recording(fault, error)
+                return False
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)  # handed to whoever waits for the start, whatever it is
+        return True
+
+    def _start(self, desk: Desk) -> None:
+        """A start, the first or after the disk failed; from its end on taps are accepted."""
+        if self.trouble and self._last is not None:
+            require_tail(desk.connection, self._last.seq, canonical(to_object(self._last)))
+        self._drop_what_is_queued()
+        if self._size is not None and desk.core.state.size > self._size:
+            self._in_doubt = 0  # the transaction that failed to report its success is there, whole
+        self._size = desk.core.state.size
+        self._in_doubt, self._unrecorded = self._in_doubt + self._unrecorded, 0
+        entries = desk.start(self._in_doubt)
+        self._in_doubt = 0
+        self.open_at_start = {m: set(ids) for m, ids in desk.core.state.open_by_machine.items()}
+        if self.trouble:
+            log.warning("recording again, after %s", self.trouble)
+        self.trouble = ""
+        self._tell(entries)
+        self._ballast.keep()
+        if not self._ready.done():
             self._ready.set_result(None)
-            self._work(desk)
-            self._tell(desk.pass_time(heartbeat=True))
-        finally:
-            desk.close()
+
+    def _stop_recording(self, fault: str, error: Exception) -> None:
+        """The batch in hand is answered with a no and counted; its memory, ahead of the disk, is gone with the desk."""
+        if fault != self.trouble:
+            log.error("NOT RECORDING (%s): %s; trying again every %g s", fault, error, RETRY_MS / 1000)
+        self.trouble = fault
+        items, self._in_hand = self._in_hand, ()
+        lost, self._lost_in_hand = self._lost_in_hand, 0
+        self._in_doubt += lost + self._drop(items)
+        if fault == DISK_FULL:
+            self._ballast.free()
+        if not self._ready.done():
+            self._ready.set_result(None)
+
+    def _refuse_for_a_while(self) -> None:
+        until_ms = boottime_ms() + RETRY_MS
+        while (left_ms := until_ms - boottime_ms()) > 0 and not self._inbox.closed:
+            self._unrecorded += self._drop(self._inbox.take(BATCH, left_ms / 1000)) + self._inbox.take_lost()
+
+    def _drop_what_is_queued(self) -> None:
+        """What was heard while the screen was red is not recorded a moment later, with a stamp before the start."""
+        while self.trouble and (items := self._inbox.take(BATCH, 0)):
+            self._unrecorded += self._drop(items)
+
+    def _drop(self, items: Sequence[Item]) -> int:
+        """A no for each command; an acknowledgement for the broker, lest it goes silent. How many were observations?"""
+        heard = [item for item in items if isinstance(item, Heard)]
+        for item in items:
+            if not isinstance(item, Heard):
+                item.answer.set_exception(CommandRefused(NOT_RECORDING, self.trouble))
+            elif item.on_stored is not None:
+                item.on_stored()
+        return len(heard)
 
     def _work(self, desk: Desk) -> None:
         beaten_ms = self._clock.stamp().boot_ms
@@ -284,13 +171,17 @@ class Clerk(threading.Thread):
             beat_due = stamp.boot_ms - beaten_ms >= HEARTBEAT_S * 1000 * self._clock.speed
             beaten_ms = stamp.boot_ms if beat_due else beaten_ms
             lost = self._inbox.take_lost()
+            if beat_due:
+                self._ballast.keep()
             if items or lost:
                 self._batch(desk, items, lost, beat_due)
             elif beat_due or (due_s is not None and desk.seconds_to_next_due() == 0.0) or self._stepped(desk, stamp):
                 self._tell(desk.pass_time(heartbeat=beat_due))
 
     def _batch(self, desk: Desk, items: Sequence[Item], lost: int, beat_due: bool) -> None:
+        self._in_hand, self._lost_in_hand = items, lost
         entries, answers = desk.handle(items, lost, heartbeat=beat_due)
+        self._in_hand, self._lost_in_hand = (), 0
         for item in items:
             if isinstance(item, Heard) and item.on_stored is not None:
                 item.on_stored()
@@ -314,20 +205,7 @@ class Clerk(threading.Thread):
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         if entries:
+            self._last = entries[-1]
+            self._size = self._last.seq + 1
             self.counters.update(entry.body.type for entry in entries)
             self._listener(entries)
-
-
-def translate(observation: wire.Observation, badge_ref: Callable[[str], str]) -> o.Observation | None:
-    """What a link said, in the domain's words; None for what is about the kiosk and no history."""
-    match observation:
-        case wire.BadgeSeen(reader=reader, uid=uid):
-            return o.BadgeRead(reader, badge_ref(uid)) if uid.strip("0") else None
-        case wire.MachineReported():
-            return o.MachineHeard(observation.machine, observation.state, observation.power_w, observation.retained)
-        case wire.SourceLost(machine=machine):
-            return o.MachineGone(machine)
-        case wire.BrokerChanged(connected=connected):
-            return o.BrokerHeard(connected)
-        case wire.ReaderChanged():
-            return None

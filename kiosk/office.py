@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiosk.clerk import Desk
 from kiosk.clock import SystemClock
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.control import ControlClient, ControlRefused, NoKiosk, encode_command
+from kiosk.desk import Desk
 from kiosk.domain.state import State
 from kiosk.inbox import Asked
 from kiosk.projection import fold, project

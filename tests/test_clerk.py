@@ -12,8 +12,8 @@ import pytest
 
 from firmware_bridge.observations import BadgeSeen, BrokerChanged, MachineReported
 from kiosk import office
-from kiosk.clerk import Desk
 from kiosk.commands import AddUser, ApproveSessions, Command, CommandRefused, DecideSession, Done, ImportPeople
+from kiosk.desk import Desk
 from kiosk.inbox import CAPACITY, Asked, Heard, Inbox
 from kiosk.store import people, views
 from kiosk.store.schema import StoreError

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 from store_helpers import append, head_of, note_of, tampering
 
-from kiosk.clerk import Desk
 from kiosk.cli import main
 from kiosk.clock import SystemClock
+from kiosk.desk import Desk
 from kiosk.proofs import leaf_hash, root_of
 from kiosk.store.ledger import Ledger
 from kiosk.store.people import user_by_name

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.observations import BadgeSeen
-from kiosk.clerk import Desk
 from kiosk.commands import Command, DecideSession, Done, ImportPeople, PersonRow
+from kiosk.desk import Desk
 from kiosk.disclosure import Disclosure
 from kiosk.inbox import Asked, Heard
 from kiosk.proofs import canonical, decode_base64, leaf_hash, verify_inclusion

@@ -19,11 +19,11 @@ from firmware_bridge.simulator.virtual_machine import VirtualMachine
 from firmware_bridge.simulator.virtual_reader import VirtualReader
 from firmware_bridge.simulator.workshop import Workshop
 from kiosk.assembly import Kiosk
-from kiosk.clerk import Desk
 from kiosk.clock import ScaledClock
 from kiosk.commands import AddUser, Command, ImportPeople, PersonRow
 from kiosk.demo.crowd import Crowd
 from kiosk.demo.history import History
+from kiosk.desk import Desk
 from kiosk.domain.entries import Stamp
 from kiosk.hub.config import NewEnterprise, write_hub
 from kiosk.office import DATABASE

@@ -59,7 +59,7 @@ class Ledger:
             "INSERT INTO ledger (seq, type, bytes, leaf) VALUES (?, ?, ?, ?)", (seq, entry_type, data, leaf)
         )
         self._connection.executemany(
-            "INSERT INTO tree (level, idx, hash) VALUES (?, ?, ?)", completed_nodes(seq, leaf, self._node)[1:]
+            "INSERT INTO tree (level, idx, hash) VALUES (?, ?, ?)", completed_nodes(seq, leaf, self.node)[1:]
         )
         return seq
 
@@ -76,15 +76,15 @@ class Ledger:
 
     def root(self, size: int | None = None) -> bytes:
         """The root over the first `size` entries (all of them where left out)."""
-        return root_at(self._known(self.size if size is None else size), self._node)
+        return root_at(self._known(self.size if size is None else size), self.node)
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
         """The proof that entry `seq` is in the log of `size` entries."""
-        return inclusion_path(seq, self._known(size), self._node)
+        return inclusion_path(seq, self._known(size), self.node)
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The proof that the log of `second` entries extends the one of `first`."""
-        return consistency_path(first, self._known(second), self._node)
+        return consistency_path(first, self._known(second), self.node)
 
     def store_checkpoint(self, note: str) -> None:
         """Keep a signed checkpoint; StoreError unless it is of this log as it stands. Its signature is not checked."""
@@ -119,7 +119,8 @@ class Ledger:
             raise ValueError(f"the log has {self.size} entries, not {size}")
         return size
 
-    def _node(self, level: int, index: int) -> bytes:
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of the complete subtree `index` of `level` (0: a leaf); StoreError where it is missing."""
         if level == 0:
             row = self._connection.execute("SELECT leaf FROM ledger WHERE seq = ?", (index,)).fetchone()
         else:
