@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+AFTER_ALL = "\U0010ffff"
+"""Sorts after every state: (moment, AFTER_ALL) is past all changes at that moment."""
+
 
 class Stretch(NamedTuple):
     """A machine was in one state from `start` to before `end`."""
@@ -37,7 +40,7 @@ class Terms:
     observer: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Credit:
     """What the rules make of a session. Credited plus uncredited is the presence."""
 
@@ -57,7 +60,7 @@ def cut(history: Sequence[tuple[int, str]], start: int, end: int) -> list[Stretc
     exist, and neighbours in the same state are one.
     """
     stretches: list[Stretch] = []
-    index = max(bisect_right(history, start, key=lambda change: change[0]) - 1, 0)
+    index = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0)
     while index < len(history) and history[index][0] < end:
         state = history[index][1]
         left = max(history[index][0], start)
@@ -77,8 +80,8 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
     `crew` holds (moment, operators present) in ascending order and is looked at only where credit is split.
     """
     by_state: dict[str, int] = {}
-    for stretch in stretches:
-        by_state[stretch.state] = by_state.get(stretch.state, 0) + stretch.length_ms
+    for start, end, state in stretches:
+        by_state[state] = by_state.get(state, 0) + end - start
     presence = sum(by_state.values())
     counted = sum(ms for state, ms in by_state.items() if state in terms.counts)
     if terms.observer:
@@ -87,12 +90,16 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
     credited: list[Stretch] = []
     codes = {}
     for index, stretch in enumerate(stretches):
+        start, end, state = stretch
+        if terms.presence_counts or state in terms.counts:
+            credited.append(stretch)
+            continue
         ms, code = _creditable(stretches, index, terms)
         if ms:
-            credited.append(Stretch(stretch.start, stretch.start + ms, stretch.state))
-        if ms < stretch.length_ms:
-            codes[code] = codes.get(code, 0) + stretch.length_ms - ms
-    whole = sum(s.length_ms for s in credited)
+            credited.append(Stretch(start, start + ms, state))
+        if ms < end - start:
+            codes[code] = codes.get(code, 0) + end - start - ms
+    whole = sum(end - start for start, end, _ in credited)
     share = _shares(credited, crew) if terms.split else whole
     if share < whole:
         codes["shared"] = whole - share
@@ -106,10 +113,8 @@ def stated_credit(presence_ms: int) -> Credit:
 
 
 def _creditable(stretches: Sequence[Stretch], index: int, terms: Terms) -> tuple[int, str]:
-    """How much of a stretch is credited, from its beginning, and the code of the rest."""
+    """How much of a stretch that is not counted is credited, from its beginning, and the code of the rest."""
     stretch = stretches[index]
-    if terms.presence_counts or stretch.state in terms.counts:
-        return stretch.length_ms, ""
     if stretch.state == "idle" and _has_grace(stretches, index, terms):
         return min(stretch.length_ms, terms.idle_grace_ms), "idle_over_grace"
     if stretch.state == "unknown":

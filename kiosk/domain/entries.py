@@ -7,7 +7,7 @@ most one apprentice, by a random reference, and no free text: what must be erasa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -366,7 +366,10 @@ def from_object(value: Mapping[str, Any]) -> Entry:
             f"entry {value.get('seq')} is of type {value.get('type')!r} version {value.get('v')}, which this program "
             "does not know: it was written by a newer one; update this program"
         )
-    fields = {f.name: _read(f.name, value[f.name]) for f in dataclasses.fields(body_type) if f.name in value}
+    fields = {name: value[name] for name in _NAMES[body_type] if name in value}
+    for name, read in _READERS[body_type]:
+        if name in fields:
+            fields[name] = read(fields[name])
     return Entry(value["seq"], Stamp(**value["stamp"]), value["nonce"], body_type(**fields))
 
 
@@ -376,7 +379,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _read(name: str, value: Any) -> Any:
-    if name in ("at", "last_alive") and isinstance(value, dict):
-        return At(value["boot"], value["boot_ms"])
-    return tuple(value) if isinstance(value, list) else value
+def _read_at(value: Mapping[str, Any] | None) -> At | None:
+    return None if value is None else At(value["boot"], value["boot_ms"])
+
+
+# A million entries are read at a start: what each type consists of is looked up once.
+_NAMES = {body: tuple(f.name for f in dataclasses.fields(body)) for body in TYPES.values()}
+_READ_AS: dict[str, Callable[[Any], Any]] = {"At": _read_at, "At | None": _read_at, "tuple[str, ...]": tuple}
+"""By annotation: what JSON has no word for."""
+_READERS = {
+    body: tuple((f.name, _READ_AS[str(f.type)]) for f in dataclasses.fields(body) if str(f.type) in _READ_AS)
+    for body in TYPES.values()
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from sys import intern
 from typing import Any, TypeVar, cast
 
 from kiosk.domain import entries as e
@@ -122,15 +123,16 @@ def _tap_read(state: State, _entry: e.Entry, body: e.TapRead) -> None:
 
 @_follows(e.SessionOpened)
 def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None:
+    # The same few words stand in a hundred thousand sessions: each is kept once.
     session = Session(
         id=entry.seq,
-        person_ref=body.person_ref,
-        machine=body.machine,
-        programme=body.programme,
-        process=body.process,
-        role=body.role,
-        reader=body.reader,
-        badge_ref=body.badge_ref,
+        person_ref=intern(body.person_ref),
+        machine=intern(body.machine),
+        programme=body.programme and intern(body.programme),
+        process=body.process and intern(body.process),
+        role=intern(body.role),
+        reader=intern(body.reader),
+        badge_ref=intern(body.badge_ref),
         opened=state.timeline.moment(body.at),
         rules=state.credit_rules[body.rules],
     )
@@ -181,8 +183,8 @@ def _process_chosen(state: State, _entry: e.Entry, body: e.ProcessChosen) -> Non
 def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> None:
     session = state.sessions[body.session]
     session.closed = state.timeline.moment(body.at)
-    session.reason = body.reason
-    session.closed_by = body.closed_by
+    session.reason = intern(body.reason)
+    session.closed_by = intern(body.closed_by)
     state.closed_in.setdefault(session.closed.boot, []).append(session.id)
     _note_end(state.machine(session.machine), state.sessions)
     _touch_since(state, session.machine, session.closed)
@@ -201,7 +203,7 @@ def _still_here(state: State, _entry: e.Entry, body: e.StillHere) -> None:
 @_follows(e.StateChanged)
 def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     moment = state.timeline.moment(body.at)
-    state.machine(body.machine).history.append((moment, body.state))
+    state.machine(body.machine).history.append((moment, intern(body.state)))
     state.touched_machines.add(body.machine)
     _touch_since(state, body.machine, moment)
 

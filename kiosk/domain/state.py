@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kiosk.domain.credit import Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
+from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
 from kiosk.domain.timeline import Moment, Timeline
 
@@ -67,7 +67,7 @@ class MachineState:
         return self.history[-1][1] if self.history else "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """An instructor's decision and the numbers it froze."""
 
@@ -85,7 +85,7 @@ class Decision:
     flags: tuple[str, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Session:
     """One person on one machine, for one work process, in one role."""
 
@@ -162,13 +162,17 @@ class State:
         self.handed_over: dict[str, dict[str, int]] = {}
         """Person to machine to the session that was handed over there and not yet told of."""
         self.person_seq: dict[tuple[str, str], int] = {}
+        self._terms: dict[tuple[str, str, str | None, str | None, str], Terms] = {}
         self.touched: set[int] = set()
         """Sessions whose numbers may have changed since the views were last written."""
         self.touched_machines: set[str] = set()
 
     def machine(self, machine_id: str) -> MachineState:
         """A machine's state; made when first asked for, since a machine may leave the configuration."""
-        return self.machines.setdefault(machine_id, MachineState())
+        known = self.machines.get(machine_id)
+        if known is None:
+            known = self.machines[machine_id] = MachineState()
+        return known
 
     def on_machine(self, machine_id: str) -> list[Session]:
         """The open sessions on a machine, longest present first."""
@@ -199,27 +203,37 @@ class State:
         if session.manual:
             left, right = self.span(session, now)
             return stated_credit(right - left)
-        terms = Terms(
-            counts=frozenset(session.counts),
-            idle_grace_ms=session.rules.of_machine(session.machine, "idle_grace_ms"),
-            presence_counts=session.presence_counts,
-            split=session.rules.of_machine(session.machine, "crew_credit") == "split",
-            observer=session.role == "observer",
-        )
+        terms = self._terms_of(session)
         crew = self.crew(session, now) if terms.split else []
         end = session.closed if session.closed is not None else now
         return credit(self.stretches(session.machine, session.opened, end), terms, crew)
+
+    def _terms_of(self, session: Session) -> Terms:
+        """The rules one session is credited by; looked up once for all that share them."""
+        rules = session.rules
+        key = (rules.fingerprint, session.machine, session.programme, session.process, session.role)
+        terms = self._terms.get(key)
+        if terms is None:
+            terms = self._terms[key] = Terms(
+                counts=frozenset(session.counts),
+                idle_grace_ms=rules.of_machine(session.machine, "idle_grace_ms"),
+                presence_counts=session.presence_counts,
+                split=rules.of_machine(session.machine, "crew_credit") == "split",
+                observer=session.role == "observer",
+            )
+        return terms
 
     def stretches(self, machine_id: str, start: Moment, end: Moment) -> list[Stretch]:
         """A machine's states from one moment to another, on the axis."""
         history = self.machine(machine_id).history
         axis = self.timeline.axis
-        first = max(bisect_right(history, start, key=lambda change: change[0]) - 1, 0)
-        last = bisect_right(history, end, key=lambda change: change[0])
+        first = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0)
+        last = bisect_right(history, (end, AFTER_ALL), first)
         known = [(axis(moment), state) for moment, state in history[first:last]]
-        if not known or known[0][0] > axis(start):
-            known.insert(0, (axis(start), "unknown"))
-        return cut(known, axis(start), axis(end))
+        left = axis(start)
+        if not known or known[0][0] > left:
+            known.insert(0, (left, "unknown"))
+        return cut(known, left, axis(end))
 
     def crew(self, session: Session, now: Moment) -> list[tuple[int, int]]:
         """How many operators were on the machine during a session, from each moment of the axis on."""
