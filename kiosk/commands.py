@@ -50,6 +50,62 @@ class ApproveSessions:
 
 
 @dataclass(frozen=True)
+class EnterManual:
+    """Hours that no badge told of, by an instructor (hours, section 7); they wait for a decision like others.
+
+    The times are UTC milliseconds. Nobody enters hours of their own. Whoever entered them may decide on them too: what
+    nobody decides on is the time they worked themselves, and both entries name the account.
+    """
+
+    person_id: str
+    machine: str
+    process: str | None
+    start_ms: int
+    end_ms: int
+    by: str
+    reason: str
+    """A code of `kiosk.domain.manual.MANUAL_REASONS`."""
+    text: str = ""
+    """Free text; kept beside the ledger, which gets its salted hash."""
+
+
+@dataclass(frozen=True)
+class DateBoot:
+    """This session began at `utc_ms`, says an instructor; that dates its whole boot, once (hours, section 8)."""
+
+    session: int
+    utc_ms: int
+    by: str
+
+
+@dataclass(frozen=True)
+class CloseSession:
+    """An instructor ends an open session now."""
+
+    session: int
+    by: str
+
+
+@dataclass(frozen=True)
+class LockMachine:
+    """An instructor withdraws a machine, or gives it back; sessions that are open go on."""
+
+    machine: str
+    locked: bool
+    by: str
+
+
+@dataclass(frozen=True)
+class GrantQualification:
+    """An instructor grants a qualification or a briefing; `until` is its last valid day, ISO, or None for ever."""
+
+    person_id: str
+    qualification: str
+    until: str | None
+    by: str
+
+
+@dataclass(frozen=True)
 class PersonRow:
     """One row of an import (contract, section 4), already checked. Dates are ISO `YYYY-MM-DD` or None."""
 
@@ -147,6 +203,11 @@ class CheckDisclosure:
 Command = (
     DecideSession
     | ApproveSessions
+    | EnterManual
+    | DateBoot
+    | CloseSession
+    | LockMachine
+    | GrantQualification
     | ImportPeople
     | BlockBadge
     | AssignBadge

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import date
 
 from kiosk import commands as c
 from kiosk import refs
 from kiosk.commands import Command, CommandRefused, Done, PersonRow
 from kiosk.domain import observations as o
 from kiosk.domain.entries import REVIEW_REASONS, At, Stamp
+from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.domain.reviews import may_leave
-from kiosk.domain.state import State
-from kiosk.store import outbox, people
+from kiosk.domain.state import Session, State
+from kiosk.projection import project
+from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
 
 ROLES = ("instructor", "lead", "admin", "auditor")
+VOUCHING = ("instructor", "lead")
 TEXT_LETTERS_MAX = 2_000
 
 Hear = Callable[[o.Observation], tuple[int, ...]]
@@ -41,8 +45,18 @@ class Registrar:
                 case c.DecideSession():
                     return self._decide(command, hear)
                 case c.ApproveSessions():
-                    self._refuse_own(command.sessions, command.by)
-                    return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
+                    return self._approve(command, hear)
+                case c.EnterManual():
+                    return self._enter_manual(command, hear)
+                case c.DateBoot():
+                    return self._date_boot(command, stamp, hear)
+                case c.CloseSession():
+                    return self._close(command, hear)
+                case c.LockMachine():
+                    self._refuse_other_roles(command.by)
+                    return Done(hear(o.LockAsked(command.machine, command.locked, command.by)))
+                case c.GrantQualification():
+                    return self._grant(command, hear)
                 case c.ImportPeople():
                     return self._import(command, hear)
                 case c.BlockBadge():
@@ -83,6 +97,94 @@ class Registrar:
             if may_leave(state, state.people[session.person_ref], session, command.enterprise, now):
                 allowed.append(seq)
         return Done((), tuple(allowed))
+
+    def _approve(self, command: c.ApproveSessions, hear: Hear) -> Done:
+        """All or none; what is clean is said by the rows, which know the flags that the ledger may not hold."""
+        self._refuse_own(command.sessions, command.by)
+        project(self._connection, self._state)
+        for session_id in command.sessions:
+            row = views.session(self._connection, session_id)
+            if row is not None and row.flags:
+                raise CommandRefused("not_clean", str(session_id))
+        return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
+
+    def _enter_manual(self, command: c.EnterManual, hear: Hear) -> Done:
+        if command.reason not in MANUAL_REASONS:
+            raise CommandRefused("reason_missing")
+        if len(command.text) > TEXT_LETTERS_MAX:
+            raise CommandRefused("text_too_long")
+        person_ref = self._other_person(command.person_id, command.by)
+        machine = self._state.book.machines.get(command.machine)
+        if machine is not None and command.end_ms - command.start_ms > machine.rules.max_session_ms:
+            raise CommandRefused("longer_than_allowed", command.machine)  # a slip of the date, most likely
+        salt = refs.new_salt()
+        seqs = hear(
+            o.ManualAsked(
+                person_ref,
+                command.machine,
+                command.process,
+                command.start_ms,
+                command.end_ms,
+                command.by,
+                command.reason,
+                text_hash=people.text_hash(command.text, salt) if command.text else None,
+            )
+        )
+        if command.text:
+            people.store_text(self._connection, command.text, salt)
+        return Done(seqs)
+
+    def _date_boot(self, command: c.DateBoot, stamp: Stamp, hear: Hear) -> Done:
+        """The instructor knows when one session began; its boot is dated by that moment."""
+        session = self._session(command.session, command.by)
+        timeline = self._state.timeline
+        if timeline.certain(session.opened):
+            raise CommandRefused("already_dated", str(session.id))
+        now = timeline.moment(At(stamp.boot, stamp.boot_ms))
+        if not timeline.fits(session.opened, command.utc_ms, now):
+            raise CommandRefused("out_of_order", str(command.utc_ms))
+        at = timeline.at(session.opened)
+        return Done(hear(o.BootDated(at.boot, at.boot_ms, command.utc_ms, command.by)))
+
+    def _close(self, command: c.CloseSession, hear: Hear) -> Done:
+        session = self._session(command.session, command.by)
+        if not session.is_open:
+            raise CommandRefused("no_open_session", str(session.id))
+        return Done(hear(o.CloseAsked(session.person_ref, session.machine, command.by)))
+
+    def _grant(self, command: c.GrantQualification, hear: Hear) -> Done:
+        person_ref = self._other_person(command.person_id, command.by)
+        try:
+            date.fromisoformat(command.until or "9999-12-31")
+        except ValueError:
+            raise CommandRefused("bad_date", str(command.until)) from None
+        return Done(hear(o.QualificationHeld(person_ref, command.qualification, command.until, command.by)))
+
+    def _session(self, session_id: int, by: str) -> Session:
+        """A session that this instructor may do something about."""
+        self._refuse_other_roles(by)
+        self._refuse_own((session_id,), by)
+        session = self._state.sessions.get(session_id)
+        if session is None:
+            raise CommandRefused("unknown_session", str(session_id))
+        return session
+
+    def _other_person(self, person_id: str, by: str) -> str:
+        """The reference of a person whom this instructor may vouch for: anybody but themselves."""
+        self._refuse_other_roles(by)
+        person = people.person_by_id(self._connection, person_id)
+        if person is None:
+            raise CommandRefused("unknown_person", person_id)
+        user = people.user_by_ref(self._connection, by)
+        if user is not None and user.person_ref == person.person_ref:
+            raise CommandRefused("own_session", person_id)
+        return person.person_ref
+
+    def _refuse_other_roles(self, by: str) -> None:
+        """Of the accounts, instructors and leads vouch for hours; nobody else, whatever page let them through."""
+        user = people.user_by_ref(self._connection, by)
+        if user is not None and user.role not in VOUCHING:
+            raise CommandRefused("not_instructor", user.role)
 
     def _decide(self, command: c.DecideSession, hear: Hear) -> Done:
         if command.decision != "approved" and command.reason not in REVIEW_REASONS:
@@ -133,6 +235,8 @@ class Registrar:
             people.insert_person(self._connection, person_ref, row)
         else:
             people.update_person(self._connection, person_ref, row)
+            if known.birth_date != row.birth_date:  # what a minor may work depends on it
+                self._state.touched.update(self._state.sessions_by_person.get(person_ref, ()))
         badge_refs = tuple(self._badge_ref(uid, person_ref) for uid in row.badges)
         return listed(row, person_ref, badge_refs, by)
 

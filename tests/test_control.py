@@ -11,17 +11,28 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from kiosk.commands import (
     AddUser,
+    ApproveSessions,
+    AssignBadge,
     BlockBadge,
+    CheckDisclosure,
+    CloseSession,
     Command,
     CommandRefused,
+    DateBoot,
+    DecideSession,
     Done,
+    EnterManual,
+    GrantQualification,
     ImportPeople,
+    LockMachine,
     PersonRow,
+    SetPassword,
     StoreCheckpoint,
     StoreReceipt,
 )
@@ -229,7 +240,22 @@ COMMANDS: list[Command] = [
     StoreReceipt("ent-steel", (3, 5, 8), "msg_abc"),
     StoreCheckpoint("origin\n1\nhash\n"),
     AddUser("i1", "instructor", "$argon2id$"),
+    DecideSession(7, "adjusted", "u1", "other", "Ә", credited_ms=1, process="CNC3"),
+    ApproveSessions((7, 9), "u1"),
+    EnterManual("p1", "mill-1", None, 1, 2, "u1", "kiosk_down", "Ә"),
+    DateBoot(7, 1_795_000_000_000, "u1"),
+    CloseSession(7, "u1"),
+    LockMachine("mill-1", True, "u1"),
+    GrantQualification("p1", "briefing:cnc", None, "u1"),
+    BlockBadge("0F"),
+    AssignBadge("0F", "p1"),
+    SetPassword("i1", "$argon2id$"),
+    CheckDisclosure("ent-steel", (3, 5)),
 ]
+
+
+def test_every_command_there_is_is_among_the_examples() -> None:
+    assert {type(each) for each in COMMANDS} >= set(get_args(Command))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: type(c).__name__)

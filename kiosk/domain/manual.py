@@ -10,6 +10,9 @@ from kiosk.domain.reviews import may_decide
 from kiosk.domain.state import State
 from kiosk.domain.timeline import Moment
 
+MANUAL_REASONS = ("kiosk_down", "work_elsewhere", "forgot_card", "other")
+"""Why no badge told of the hours, as the staff side offers it."""
+
 
 def manual_entered(state: State, now: Moment, asked: ManualAsked) -> Iterator[e.Body]:
     """The entry, or `DecisionRefused` where it cannot be, or would credit the person twice for an instant."""

@@ -116,7 +116,11 @@ def consents(state: State, person: Person, enterprise: str, now: Moment) -> bool
 
 
 def _record(state: State, session: Session, decision: Decision, enterprise: str) -> dict[str, Any]:
-    """The record of a decided session, literally as contract.md, section 9, has it."""
+    """The record of a decided session, literally as contract.md, section 9, has it.
+
+    Its flags are those that stood at the decision and that the ledger tells of. `minor_limit` is none of them: it would
+    tell the enterprise an age. Nor is `same_time_pair`, a hint for the instructor that rests on another person's reads.
+    """
     start_ms = state.timeline.utc_ms(session.opened)
     numbers = decision.numbers
     revision = len(session.released.get(enterprise, ())) + 1

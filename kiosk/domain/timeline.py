@@ -19,6 +19,7 @@ from kiosk.domain.entries import At, Stamp
 
 STEP_MS = 500
 """A synchronised clock that differs from the timeline by more than this is anchored again."""
+MINUTE_MS = 60_000
 
 
 class Moment(NamedTuple):
@@ -163,6 +164,21 @@ class Timeline:
     def certain(self, moment: Moment) -> bool:
         """Has the moment's boot ever been anchored?"""
         return bool(self._boot(moment).anchors)
+
+    def fits(self, moment: Moment, utc_ms: int, now: Moment) -> bool:
+        """May it have been `utc_ms` at a moment of a boot that no clock dated?
+
+        Not before the end of an earlier dated boot, nor after the start of a later one, nor after a dated `now`; to the
+        minute, as people tell the time.
+        """
+        shift_ms = utc_ms - moment.ms
+        began_ms = self.boots[moment.boot].first_ms + shift_ms + MINUTE_MS
+        ended_ms = self.boots[moment.boot].last_ms + shift_ms - MINUTE_MS
+        before = [b.last_ms + b.offset_ms(b.last_ms) for b in self.boots[: moment.boot] if b.anchors]
+        after = [b.first_ms + b.offset_ms(b.first_ms) for b in self.boots[moment.boot + 1 :] if b.anchors]
+        if began_ms < max(before, default=began_ms) or ended_ms > min(after, default=ended_ms):
+            return False
+        return not self.certain(now) or utc_ms <= self.utc_ms(now)
 
     def local(self, moment: Moment) -> datetime:
         """The moment on the lab's clock on the wall."""
