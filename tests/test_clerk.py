@@ -37,10 +37,11 @@ class Workshop:
         desk.start()
         return desk
 
-    def restart(self, boot: str, after_ms: int) -> None:
-        """The process ends and comes back in another boot."""
+    def restart(self, boot: str, after_ms: int, *, synced: bool = True) -> None:
+        """The process ends and comes back in another boot, perhaps with a clock that nobody set."""
         self.desk.close()
         self.clock = HandClock(self.clock.wall_ms() + after_ms, boot)
+        self.clock.synced = synced
         self.desk = self._open()
 
     def tap(self, row: object, reader: str = "mill-1") -> None:

@@ -102,7 +102,7 @@ def _beside(state: State, session: Session) -> Iterator[Session]:
     for session_id in reads[bisect_left(reads, at_ms - PAIR_WITHIN_MS + 1, key=opened) :]:
         if opened(session_id) - at_ms >= PAIR_WITHIN_MS:
             return
-        if session_id != session.id:
+        if session_id != session.id and state.sessions[session_id].opened.boot == session.opened.boot:
             yield state.sessions[session_id]
 
 
@@ -148,7 +148,8 @@ def same_time_pairs(state: State, among: Iterable[Session] | None = None) -> set
             for later_ms, other in reads[index + 1 :]:
                 if later_ms - at_ms >= PAIR_WITHIN_MS:
                     break
-                if other.person_ref != session.person_ref:
+                # Between two boots nothing is measured, and none begins within seconds of a read in another.
+                if other.person_ref != session.person_ref and other.opened.boot == session.opened.boot:
                     day = state.timeline.local_date(session.opened)
                     pairs[frozenset((session.person_ref, other.person_ref))] += [(day, session), (day, other)]
     found = set()
