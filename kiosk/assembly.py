@@ -26,6 +26,7 @@ from kiosk.domain.entries import Entry, SessionClosed, SessionOpened, StateChang
 from kiosk.inbox import Inbox
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
+from kiosk.store.quarantine import put_aside
 from lab_config.model import Lab, Mqtt
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ class Kiosk:
 
         readers: dict[str, ReaderStatus] = {}
         counters: Counter[str] = Counter({f"entries_{name}_total": n for name, n in dict(self._clerk.counters).items()})
+        counters["ledger_damaged_total"] = len(put_aside(self.data / DATABASE))
         for reader, link in zip(self.lab.readers, self._serial, strict=True):
             word = self._reader_words.get(reader.id)
             readers[reader.id] = ReaderStatus(link.connected, word.detail if word is not None else "")

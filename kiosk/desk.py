@@ -23,9 +23,11 @@ from kiosk.projection import fold, project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
 from kiosk.store import people
+from kiosk.store.heritage import inherit
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, last_heartbeat
-from kiosk.store.schema import open_writer, write
+from kiosk.store.quarantine import open_sound
+from kiosk.store.schema import write
 from lab_config.model import Lab
 
 NOT_RECORDING = "not_recording"
@@ -41,7 +43,8 @@ class Desk:
     def __init__(self, database: Path, clock: Clock, lab: Lab | None) -> None:
         self._clock = clock
         self._lab = lab
-        self._connection = open_writer(database)
+        self._database = database
+        self._connection = open_sound(database, None if lab is None else clock.wall_ms())
         self._ledger = Ledger(self._connection)
         self.core = Core(refs.new_nonce)
         self._badge_refs: dict[str, str] = {}
@@ -74,26 +77,31 @@ class Desk:
     def start_at(self, stamp: Stamp, unrecorded: int = 0) -> list[Entry]:
         """The same with a stamp of the caller's."""
         with write(self._connection):
-            if self._ledger.size == 0:
-                self._begin_log(stamp)
+            roster = self._begin_log(stamp) if self._ledger.size == 0 else ()
             heartbeat = last_heartbeat(self._connection)
             known = heartbeat is not None and heartbeat.boot in self.core.state.timeline.boot_ids
             last = At(heartbeat.boot, heartbeat.boot_ms) if known and heartbeat is not None else None
             self._hear(stamp, o.Booted(last))
             if self._lab is not None:
                 self._hear(stamp, o.Adopted(*adopted(self._lab)))
+            for listed in roster:
+                self._hear(stamp, listed)
             if unrecorded:
                 self._hear(stamp, o.Lost(unrecorded, NOT_RECORDING))
             return self._settle(stamp)
 
-    def _begin_log(self, stamp: Stamp) -> None:
+    def _begin_log(self, stamp: Stamp) -> tuple[o.Observation, ...]:
+        """The first entry; returns who people are, where a damaged log before this one is continued."""
         if self._lab is None:
             raise CommandRefused("no_log", "the log has no name yet: start sheber run once, which begins it")
         log_id = f"{self._lab.id}/{refs.new_ref()}"
         self._ledger.name_log(log_id)
-        entry = Entry(0, stamp, refs.new_nonce(), LogStarted(log_id))
+        heritage = inherit(self._database, self._connection)
+        began = LogStarted(log_id, None if heritage is None else heritage.predecessor)
+        entry = Entry(0, stamp, refs.new_nonce(), began)
         self._append(entry)
         evolve(self.core.state, entry)
+        return () if heritage is None else heritage.roster
 
     def handle(
         self, items: Iterable[Item], lost: int = 0, *, heartbeat: bool = False

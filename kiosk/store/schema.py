@@ -47,13 +47,12 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises StoreError where another process writes, where the disk or file is damaged or full, where the file is another
     program's or a newer version's, and where durability cannot be had.
     """
-    lock = _lock(path)
+    lock = hold(path)
     try:
-        connection = _open_locked(path, lock)
+        return open_held(path, lock)
     except BaseException:
         lock.close()
         raise
-    return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -101,7 +100,8 @@ def is_sheber_database(path: Path) -> bool:
         return False
 
 
-def _lock(path: Path) -> BinaryIO:
+def hold(path: Path) -> BinaryIO:
+    """The right to write `path`, for one process at a time, until it is closed; StoreError where another has it."""
     lock_path = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,8 @@ def _lock(path: Path) -> BinaryIO:
     return lock
 
 
-def _open_locked(path: Path, lock: BinaryIO) -> sqlite3.Connection:
+def open_held(path: Path, lock: BinaryIO) -> sqlite3.Connection:
+    """As `open_writer`, for who holds `path` already; the connection closes `lock`, an error leaves it held."""
     try:
         # The file holds names: its owner alone reads it. SQLite gives the -wal and -shm files the same mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -95,6 +95,7 @@ def health() -> tuple[Response, int]:
         "clock_synced": status.clock_synced,
         "seq": numbers["seq"] if numbers else None,
         "undelivered": numbers["undelivered"] if numbers else None,
+        "ledgers_damaged": status.counters.get("ledger_damaged_total", 0),
     }
     response = jsonify(body)
     response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,102 @@
+"""A damaged database is put aside in plain sight: nothing of it is deleted, and nothing empty takes its place unseen.
+
+The log that is begun afterwards names the one that was put aside (`heritage`). What is aside stays until a person takes
+it away, and is counted until then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kiosk.store.schema import StoreError, hold, open_held
+from kiosk.store.verify import damage
+
+log = logging.getLogger(__name__)
+
+MARK = ".damaged-"
+_STAMP = "%Y%m%dT%H%M%SZ"
+_COMPANIONS = ("-wal", "-shm")
+"""SQLite's files beside a database; they keep their place beside it."""
+_DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY = 0xFF
+
+
+def open_sound(path: Path, wall_ms: int | None) -> sqlite3.Connection:
+    """As `open_writer`; a database that is damaged is put aside first, under the time `wall_ms`, and a new one made.
+
+    Without `wall_ms` nothing is moved and a damaged one is a StoreError: only a kiosk that starts may begin a new log.
+    """
+    lock = hold(path)
+    try:
+        _finish(path)
+        what = _look(path)
+        if what is not None and wall_ms is None:
+            raise StoreError(f"{path} is damaged ({what}): start sheber run, which puts it aside and begins a new log")
+        if what is not None and wall_ms is not None:
+            aside = _put_aside(path, wall_ms)
+            log.critical("the ledger %s is damaged (%s): it is kept as %s, and a new log begins", path, what, aside)
+        return open_held(path, lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def put_aside(path: Path) -> list[Path]:
+    """The databases that were put aside from `path`, oldest first."""
+    length = len(f"{path.name}{MARK}") + len(datetime.fromtimestamp(0, UTC).strftime(_STAMP))
+    return sorted(found for found in path.parent.glob(f"{path.name}{MARK}*Z") if len(found.name) == length)
+
+
+def _look(path: Path) -> str | None:
+    """What is damaged, seen without changing a byte; None also where the opening itself will say what is wrong."""
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return damage(connection)
+    except sqlite3.DatabaseError as error:
+        # A text that is no UTF-8 is damage too, and the one such error without a code of SQLite's own.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        return str(error) if code & _PRIMARY in _DAMAGED_CODES else None
+    except (StoreError, TypeError, ValueError) as error:
+        return str(error)
+
+
+def _put_aside(path: Path, wall_ms: int) -> Path:
+    """Rename the database and what belongs to it; the name is later than every one before it, whatever the clock."""
+    now = datetime.fromtimestamp(wall_ms // 1000, UTC)
+    before = put_aside(path)
+    if before:
+        last = datetime.strptime(before[-1].name.rpartition("-")[2], _STAMP).replace(tzinfo=UTC)
+        now = max(now, last + timedelta(seconds=1))
+    aside = path.with_name(f"{path.name}{MARK}{now.strftime(_STAMP)}")
+    try:
+        path.rename(aside)
+        _move_companions(path, aside)
+    except OSError as error:
+        raise StoreError(f"the damaged {path} cannot be put aside: {error.strerror}; check the disk") from error
+    return aside
+
+
+def _finish(path: Path) -> None:
+    """After a power cut in the middle: SQLite would delete a write-ahead log whose database has gone."""
+    before = put_aside(path)
+    if before and not path.exists():
+        _move_companions(path, before[-1])
+
+
+def _move_companions(path: Path, aside: Path) -> None:
+    for ending in _COMPANIONS:
+        companion = path.with_name(path.name + ending)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + ending))
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
