@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,11 +21,13 @@ from kiosk.clock import Clock, SystemClock
 from kiosk.commands import Command, Done
 from kiosk.control import ControlServer
 from kiosk.disclosure import Disclosure
-from kiosk.domain.entries import Entry, SessionClosed, SessionOpened, StateChanged
+from kiosk.domain.entries import BootStarted, Entry, SessionClosed, SessionOpened, StateChanged
 from kiosk.inbox import Inbox
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
 from kiosk.store.quarantine import put_aside
+from kiosk.store.faults import disk_fault
+from kiosk.store.files import keep_file
 from lab_config.model import Lab, Mqtt
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ SimulateTap = Callable[[str, str], None]
 
 @dataclass
 class Kiosk:
-    """A running kiosk. `start` returns once taps are accepted and both listeners answer."""
+    """A running kiosk. `start` returns once both listeners answer and taps are accepted, or the screen says why not."""
 
     lab: Lab
     data: Path
@@ -56,7 +57,6 @@ class Kiosk:
     def start(self) -> None:
         """Capture first, screens after: a tap must not wait for a web framework to be imported."""
         end_the_process_with_any_thread()
-        self.data.mkdir(parents=True, exist_ok=True)
         self._inbox = Inbox(self.clock)
         self._reader_words: dict[str, ReaderChanged] = {}
         self._occupied: dict[str, set[int]] = {}
@@ -65,12 +65,10 @@ class Kiosk:
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
         self._clerk.start()
         self._clerk.wait_ready(READY_TIMEOUT_S)
-        self._occupied.update({machine: set(ids) for machine, ids in self._clerk.open_at_start.items()})
         self._serial = self._start_readers()
         self._mqtt = self._start_mqtt()
         self._disclosure = Disclosure(self.data / DATABASE, self.submit)
-        self._control = ControlServer(self.data / CONTROL_SOCKET, self._disclosure.handlers())
-        self._control.start()
+        self._control = self._start_control()
         self._start_web()
 
     def stop(self) -> None:
@@ -79,7 +77,8 @@ class Kiosk:
             link.stop()
         if self._mqtt is not None:
             self._mqtt.stop()
-        self._control.stop()
+        if self._control is not None:
+            self._control.stop()
         self._inbox.close()
         self._clerk.join(READY_TIMEOUT_S)
         if self._feed is not None:
@@ -105,6 +104,8 @@ class Kiosk:
             if dead or deaf or not self._clerk.is_alive():
                 log.critical("a part of the kiosk died (clerk, a reader or the broker's link): starting again")
                 crash()
+            if self._control is None:
+                self._control = self._start_control()
 
     def _start_readers(self) -> list[SerialLink]:
         links = [
@@ -134,6 +135,17 @@ class Kiosk:
         link = MqttLink(broker(self.lab.mqtt), machines, self._deliver, _crashed, presence=presence)
         link.start()
         return link
+
+    def _start_control(self) -> ControlServer | None:
+        """None where the disk takes no socket while nothing is recorded either; `watch` tries again."""
+        try:
+            control = ControlServer(self.data / CONTROL_SOCKET, self._disclosure.handlers())
+        except OSError:
+            if not self._clerk.trouble:
+                raise
+            return None
+        control.start()
+        return control
 
     def _start_web(self) -> None:
         # Imported now, after the capture runs: they cost a third of a second on a small machine.
@@ -184,6 +196,8 @@ class Kiosk:
     def _publish(self, entry: Entry) -> None:
         """Machine states and occupancy for whoever listens; nothing about a person (contract, section 7)."""
         body = entry.body
+        if isinstance(body, BootStarted):
+            self._occupied = {machine: set(ids) for machine, ids in self._clerk.open_at_start.items()}
         link = getattr(self, "_mqtt", None)
         if isinstance(body, SessionOpened):
             self._occupied.setdefault(body.machine, set()).add(entry.seq)
@@ -215,8 +229,8 @@ class Kiosk:
             for outcomes in self._mqtt.counts().values():
                 counters.update({f"mqtt_{name}_total": count for name, count in outcomes.items()})
         return KioskStatus(
-            recording=self._clerk.is_alive(),
-            reason="" if self._clerk.is_alive() else "clerk_stopped",
+            recording=self._clerk.is_alive() and not self._clerk.trouble,
+            reason=self._clerk.trouble if self._clerk.is_alive() else "clerk_stopped",
             broker=self._mqtt.connected if self._mqtt is not None else None,
             readers=readers,
             machines_heard=dict(self._clerk.heard_utc_ms),
@@ -270,10 +284,18 @@ def _die(
 
 
 def _secret_key(data: Path) -> bytes:
-    """What session cookies are signed with; made once, readable by the kiosk's user alone."""
+    """What session cookies are signed with; made once, readable by the kiosk's user alone.
+
+    Where the disk takes nothing it is made for this run only: whoever signs in now, signs in again after a restart.
+    """
     path = data / "web.secret"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_token())
-    return path.read_bytes()
+    try:
+        if path.exists() and path.stat().st_size > 0:
+            return path.read_bytes()
+        secret = new_token().encode("ascii")
+        keep_file(path, secret)
+    except OSError as error:
+        if disk_fault(error, data) is None:
+            raise
+        log.warning("%s could not be kept: %s; it is made anew at the next start", path, error.strerror)
+    return secret

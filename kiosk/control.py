@@ -111,7 +111,7 @@ class ControlServer:
             self._thread.join()
         for end in (self._listener, self._wake, self._woken):
             end.close()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone already, or on a disk that takes nothing: the next start removes it
             if self.path.stat().st_ino == self._inode:
                 self.path.unlink()
 

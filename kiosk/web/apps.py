@@ -21,7 +21,7 @@ from kiosk.web.accounts import Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
 from kiosk.web.feed import Feed
 from kiosk.web.phrases import N_
-from kiosk.web.reading import today
+from kiosk.web.reading import disk_is_away, today
 from kiosk.web.server import BODY_LIMIT
 from kiosk.web.services import Services
 from lab_config.model import LANGUAGES
@@ -183,7 +183,9 @@ def _plain_app(services: Services) -> Flask:
         return error_page(error.code), error.code
 
     @app.errorhandler(Exception)
-    def _failure(_error: Exception) -> tuple[str, int]:
+    def _failure(error: Exception) -> tuple[str, int]:
+        if disk_is_away(services, error):
+            return error_page(503), 503
         app.logger.exception("a page failed: %s %s", request.method, request.path)
         return error_page(500), 500
 

@@ -39,25 +39,30 @@ class BoardView:
         self._board = templates.get_template("kiosk/board.html")
         self._marks = templates.get_template("kiosk/marks.html")
         self._latest = templates.get_template("kiosk/latest.html")
+        self._why = templates.get_template("kiosk/why.html")
         self._names = {each.id: self._texts(each.name) or _same(each.id) for each in services.lab.machines}
 
     def payload(self, reading: Reading) -> dict[str, Any]:
         """What a `board` event carries."""
+        blank = self.blank()
+        return blank | {
+            "html": self._machines(reading, blank["now_ms"]),
+            "latest": self._latest.render(latest=self._just_happened(reading)),
+        }
+
+    def blank(self) -> dict[str, Any]:
+        """The same without machines and people: what can be shown while the database cannot be read."""
         now_ms = self._services.wall_ms()
         offset = local(now_ms, self._zone).utcoffset()
-        return {
-            "html": self._machines(reading, now_ms),
-            "latest": self._latest.render(latest=self._just_happened(reading)),
-            "now_ms": now_ms,
-            "offset_ms": int(offset.total_seconds() * 1000) if offset else 0,
-        }
+        offset_ms = int(offset.total_seconds() * 1000) if offset else 0
+        return {"html": "", "latest": "", "now_ms": now_ms, "offset_ms": offset_ms}
 
     def status_payload(self) -> dict[str, Any]:
         """What a `status` event carries."""
         status = self._services.status()
         return {
             "recording": status.recording,
-            "reason": self.languages[0].gettext(phrases.NOT_RECORDING.get(status.reason, status.reason)),
+            "reason": self._why.render(texts=self._why_not(status.reason)),
             "marks": self._marks.render(marks=self._what_is_wrong(status)),
             "now_ms": self._services.wall_ms(),
         }
@@ -102,6 +107,12 @@ class BoardView:
         if not status.clock_synced:
             marks.append({"icon": "clock", "texts": self._phrase(N_("The clock is not certain"))})
         return marks
+
+    def _why_not(self, reason: str) -> list[dict[str, str]]:
+        known = phrases.NOT_RECORDING.get(reason)
+        return (
+            self._phrase(known) if known else [{"language": self.languages[0].language, "text": reason}] * bool(reason)
+        )
 
     def _just_happened(self, reading: Reading) -> dict[str, str] | None:
         happened: Happening | None = reading.latest()

@@ -14,17 +14,17 @@ import socket
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
-from kiosk.store.schema import open_reader
+from kiosk.store.schema import StoreError, open_reader
 from kiosk.web.announce import ANSWERS, BOARD_TYPES, Announcer, Event
-from kiosk.web.reading import Reading
+from kiosk.web.reading import Reading, disk_is_away
 from kiosk.web.services import Services
 
+T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 MAX_STREAMS = 16
 MAX_BUFFER = 256 * 1024
@@ -70,8 +70,11 @@ class Feed:
         self._stopping = False
         self._ended = False
         self._last = -1
+        self._behind = False
+        """Are there entries that could not be read yet?"""
         self._board_dirty = False
         self._board_after = 0.0
+        self._connection: sqlite3.Connection | None = None
         self._status_seen: Mapping[str, Any] = {}
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
@@ -116,31 +119,59 @@ class Feed:
         return Reading(connection, self._services.lab)
 
     def _run(self) -> None:
-        with closing(open_reader(self._services.database)) as connection:
-            self._last = self._reading(connection).newest_seq()
-            next_status = next_beat = monotonic()
-            try:
-                while not self._stopping:
-                    due = min(next_status, self._board_after if self._board_dirty else next_status)
-                    rung = self._serve(max(0.0, due - monotonic()))
-                    if rung:
-                        self._follow(connection)
-                    self._welcome(connection)
-                    now = monotonic()
-                    if self._board_dirty and now >= self._board_after:
-                        self._send_board(connection)
-                    if now >= next_status:
-                        next_status = now + STATUS_S
-                        beat = now >= next_beat
-                        next_beat = now + HEARTBEAT_S if beat else next_beat
-                        self._send_status(beat)
-            finally:
-                for stream in list(self._streams) + list(self._arrivals):
-                    self._drop(stream)
-                self._selector.close()
-                with self._lock:
-                    self._ended = True
-                    os.close(self._bell)
+        next_status = next_beat = monotonic()
+        try:
+            self._read(lambda _connection: None)  # from here on the ledger is followed
+            while not self._stopping:
+                due = min(next_status, self._board_after if self._board_dirty else next_status)
+                rung = self._serve(max(0.0, due - monotonic()))
+                now = monotonic()
+                if rung or (self._behind and now >= next_status):
+                    self._behind = self._read(self._follow) is None
+                self._welcome()
+                if self._board_dirty and now >= self._board_after:
+                    self._send_board()
+                if now >= next_status:
+                    next_status = now + STATUS_S
+                    if not self._services.status().recording:
+                        self._let_go()
+                    beat = now >= next_beat
+                    next_beat = now + HEARTBEAT_S if beat else next_beat
+                    self._send_status(beat)
+        finally:
+            for stream in list(self._streams) + list(self._arrivals):
+                self._drop(stream)
+            self._selector.close()
+            self._let_go()
+            with self._lock:
+                self._ended = True
+                os.close(self._bell)
+
+    def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What `ask` reads; None where the database cannot be read now. The streams and their status need no disk."""
+        try:
+            if not self._services.status().recording:
+                self._let_go()
+                return None
+            if self._connection is None:
+                self._connection = open_reader(self._services.database)
+                if self._last < 0:
+                    self._last = self._reading(self._connection).newest_seq()
+            return ask(self._connection)
+        except (StoreError, sqlite3.Error) as error:
+            if not disk_is_away(self._services, error):
+                raise
+            if not self._board_dirty:
+                LOG.warning("the screens cannot be drawn anew: %s", error)
+            self._let_go()
+            return None
+
+    def _let_go(self) -> None:
+        """A reader's shared memory, opened while the disk was read-only, would keep the clerk from writing for ever."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._board_dirty = True
 
     def _serve(self, timeout: float) -> bool:
         """Moves what can move on the sockets; was the bell rung?"""
@@ -205,7 +236,7 @@ class Feed:
             if stream.wants(event):
                 self._offer(stream, data)
 
-    def _welcome(self, connection: sqlite3.Connection) -> None:
+    def _welcome(self) -> None:
         while True:
             with self._lock:
                 if not self._arrivals:
@@ -213,25 +244,29 @@ class Feed:
                 stream = self._arrivals.popleft()
                 self._streams.add(stream)
                 self._selector.register(stream.sock, selectors.EVENT_READ, stream)
-            missed = stream.after is None or not 0 <= self._last - stream.after <= RESUME_ROWS
-            events: list[Event] = []
-            if not missed and stream.after is not None:
-                rows = self._reading(connection).entries(stream.after, self._last)
-                events = self._answers(connection, rows, missed=True)
-            if missed or self._last != stream.after:
-                events.append(self._announcer.board(connection, self._last))
+            after = stream.after
+            events = self._read(lambda connection, after=after: self._missed(connection, after)) or []  # type: ignore[misc]
             events.append(self._announcer.status())
             self._offer(stream, b"".join(event.wire() for event in events if stream.wants(event)))
 
-    def _follow(self, connection: sqlite3.Connection) -> None:
+    def _missed(self, connection: sqlite3.Connection, after: int | None) -> list[Event]:
+        """What a stream needs that has seen everything up to `after`."""
+        if after is None or not 0 <= self._last - after <= RESUME_ROWS:
+            return [self._announcer.board(connection, self._last)]
+        if self._last == after:
+            return []
+        rows = self._reading(connection).entries(after, self._last)
+        return [*self._answers(connection, rows, missed=True), self._announcer.board(connection, self._last)]
+
+    def _follow(self, connection: sqlite3.Connection) -> bool:
         """Announces every entry committed since the last time: answers first, the board when it is due."""
         if not self._streams:
             self._last = self._reading(connection).newest_seq()
-            return
+            return True
         while True:
             rows = self._reading(connection).entries(self._last, self._last + BATCH_ROWS)
             if not rows:
-                return
+                return True
             self._last = int(rows[-1][0])
             for event in self._answers(connection, rows):
                 self._broadcast(event)
@@ -247,11 +282,12 @@ class Feed:
             LOG.exception("an answer to a tap could not be shown; it is recorded")
             return []
 
-    def _send_board(self, connection: sqlite3.Connection) -> None:
-        self._board_dirty = False
-        self._board_after = monotonic() + BOARD_PAUSE_S
-        if self._streams:
-            self._broadcast(self._announcer.board(connection, self._last))
+    def _send_board(self) -> None:
+        board = self._read(lambda connection: self._announcer.board(connection, self._last)) if self._streams else None
+        self._board_dirty = self._connection is None
+        self._board_after = monotonic() + (STATUS_S if self._board_dirty else BOARD_PAUSE_S)
+        if board is not None:
+            self._broadcast(board)
 
     def _send_status(self, beat: bool) -> None:
         if not self._streams:

@@ -124,6 +124,7 @@ COMMAND_REFUSALS = {
     "unknown_process": N_("That work process is not in the plan. Choose one from the list."),
     "credited_out_of_range": N_("The credited time may not be longer than the presence."),
     "no_answer": N_("The kiosk is busy. Look whether the decision is there, and try again if not."),
+    "not_recording": N_("The kiosk records nothing now. Once it does, look whether the decision is there."),
     "store": N_("The kiosk cannot record anything now. Nothing was changed."),
     "no_log": N_("The kiosk cannot record anything now. Nothing was changed."),
 }
@@ -131,7 +132,13 @@ COMMAND_REFUSALS = {
 
 COMMAND_REFUSED_OTHERWISE = N_("The kiosk refused this. Nothing was changed. Code: %(code)s")
 
-NOT_RECORDING = {"clerk_stopped": N_("The recording has stopped. Call the instructor.")}
+NOT_RECORDING = {
+    "clerk_stopped": N_("The recording has stopped. Call the instructor."),
+    "disk_full": N_("The disk is full. Call the instructor."),
+    "read_only": N_("The disk cannot be written. Call the instructor."),
+    "disk_fault": N_("The disk has a fault. Call the instructor."),
+    "history_damaged": N_("The disk has lost something that was recorded. Call the instructor."),
+}
 """Why nothing is recorded, by `KioskStatus.reason`; a reason that is not here is shown as it stands."""
 
 LANGUAGE_NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}

@@ -11,8 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kiosk.store import outbox, people, views
+from kiosk.store.faults import disk_fault
 from kiosk.store.ledger import Ledger
+from kiosk.store.schema import StoreError
 from kiosk.store.views import SessionView
+from kiosk.web.services import Services
 from kiosk.web.words import FALLBACK, hours_minutes, local
 from lab_config.model import LANGUAGES, Lab
 
@@ -229,3 +232,10 @@ class Reading:
 def today(lab: Lab, now_ms: int) -> str:
     """The lab's date as ISO, to compare with `until`."""
     return local(now_ms, ZoneInfo(lab.timezone)).date().isoformat()
+
+
+def disk_is_away(services: Services, error: Exception) -> bool:
+    """Is it the disk, which screens must outlive, and not a fault of the database or of ours?"""
+    if not isinstance(error, (StoreError, sqlite3.Error, OSError)):
+        return False
+    return disk_fault(error, services.database.parent) is not None or not services.status().recording

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
 from flask_babel import gettext
@@ -13,7 +14,7 @@ from kiosk.store.schema import StoreError, open_reader
 from kiosk.web.apps import request_language, services_of_app
 from kiosk.web.board import BoardView, machine_name
 from kiosk.web.feed import Feed
-from kiosk.web.reading import Reading
+from kiosk.web.reading import Reading, disk_is_away
 from kiosk.web.services import KioskStatus, Services
 from kiosk.web.words import clock_time, words
 
@@ -25,12 +26,18 @@ def show() -> Response:
     """The whole page, drawn as of now; the live stream carries it on from here."""
     services = services_of_app(current_app)
     board: BoardView = current_app.extensions["sheber"]["board"]
-    with closing(open_reader(services.database)) as connection:
-        reading = Reading(connection, services.lab)
-        seq = reading.newest_seq()  # read first: what is committed meanwhile comes again by the stream
-        payload = board.payload(reading)
-        demo = services.simulate_tap is not None
-        demo_people = reading.people_with_badges() if demo else None
+    demo = services.simulate_tap is not None
+    try:
+        with closing(open_reader(services.database)) as connection:
+            reading = Reading(connection, services.lab)
+            seq = str(reading.newest_seq())  # read first: what is committed meanwhile comes again by the stream
+            payload = board.payload(reading)
+            demo_people = reading.people_with_badges() if demo else None
+    except (StoreError, sqlite3.Error) as error:
+        if not disk_is_away(services, error):
+            raise
+        # What is to be said in red needs no disk; the stream brings the rest later.
+        seq, payload, demo_people = "", board.blank(), [] if demo else None
     status = board.status_payload()
     html = render_template(
         "kiosk/screen.html",
@@ -42,7 +49,7 @@ def show() -> Response:
         seq=seq,
         board=payload["html"],
         latest=payload["latest"],
-        now=clock_time(payload["now_ms"], reading.zone),
+        now=clock_time(payload["now_ms"], ZoneInfo(services.lab.timezone)),
         now_ms=payload["now_ms"],
         offset_ms=payload["offset_ms"],
         marks=status["marks"],

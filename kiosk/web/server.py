@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -18,6 +19,9 @@ from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Gateway_10
 from cheroot.wsgi import Server as WSGIServer
+
+from kiosk.store.faults import disk_fault
+from kiosk.store.files import keep_file
 
 if TYPE_CHECKING:
     from kiosk.web.feed import Feed
@@ -167,7 +171,8 @@ def is_loopback(listen: str) -> bool:
 def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
     """The certificate and key in `folder`, made when they are not there, and the SHA-256 fingerprint to show.
 
-    Its dates are fixed: a kiosk may make it while its clock is still wrong.
+    Its dates are fixed: a kiosk may make it while its clock is still wrong. Where the disk takes nothing it lives in
+    memory, for this run: the staff side must say that nothing is recorded.
     """
     from cryptography import x509  # noqa: PLC0415 - costs 40 ms of every start and is rarely needed
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
@@ -191,14 +196,25 @@ def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(key, hashes.SHA256())
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        key_path.touch(mode=0o600)
-        key_path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        certificate_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        key_path = _kept(key_path, secret)
+        certificate_path = _kept(certificate_path, made.public_bytes(serialization.Encoding.PEM))
     der = x509.load_pem_x509_certificate(certificate_path.read_bytes()).public_bytes(serialization.Encoding.DER)
     digest = hashlib.sha256(der).hexdigest().upper()
     return certificate_path, key_path, ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+
+
+def _kept(path: Path, data: bytes) -> Path:
+    """`path` with `data` in it, or a path in memory where the disk takes nothing."""
+    try:
+        keep_file(path, data)
+    except OSError as error:
+        if disk_fault(error, path.parent) is None:
+            raise
+        LOG.warning("%s could not be kept: %s; it is made anew at the next start", path, error.strerror)
+        handle = os.memfd_create(path.name)
+        os.write(handle, data)
+        return Path(f"/proc/self/fd/{handle}")
+    return path

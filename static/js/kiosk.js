@@ -99,7 +99,7 @@
   function status(event) {
     hearTime(event.now_ms);
     at("alarm").hidden = event.recording;
-    at("why").textContent = event.reason;
+    at("why").innerHTML = event.reason;
     at("marks").innerHTML = event.marks;
   }
 
