@@ -71,7 +71,8 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
 
 def create_staff_app(services: Services) -> Flask:
     """The instructors' side: everything behind an account."""
-    from kiosk.web.login import login  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.by_hand import by_hand  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.login import login  # noqa: PLC0415
     from kiosk.web.review import review  # noqa: PLC0415
 
     app = _plain_app(services)
@@ -120,6 +121,7 @@ def create_staff_app(services: Services) -> Flask:
     app.register_blueprint(common)
     app.register_blueprint(login)
     app.register_blueprint(review)
+    app.register_blueprint(by_hand)
     return app
 
 

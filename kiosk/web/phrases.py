@@ -99,6 +99,14 @@ REVIEW_REASON_WORDS = {
     "other": N_("Another reason"),
 }
 
+MANUAL_REASON_WORDS = {
+    "kiosk_down": N_("The kiosk did not work"),
+    "work_elsewhere": N_("The work was elsewhere"),
+    "forgot_card": N_("The card was left at home"),
+    "other": N_("Another reason"),
+}
+"""Why hours were entered by hand."""
+
 EVIDENCE = {
     "badge+machine": N_("card and machine"),
     "badge": N_("card only"),
@@ -123,6 +131,17 @@ COMMAND_REFUSALS = {
     "text_too_long": N_("The text is too long. Shorten it."),
     "unknown_process": N_("That work process is not in the plan. Choose one from the list."),
     "credited_out_of_range": N_("The credited time may not be longer than the presence."),
+    "not_instructor": N_("Only instructors may do this."),
+    "unknown_person": N_("That person is not on the list any more. Choose another one."),
+    "unknown_machine": N_("That machine is not in the workshop any more. Choose another one."),
+    "not_past": N_("The end must come after the beginning, and both must have passed."),
+    "overlap": N_("The person has another session at that time. Nobody is credited twice."),
+    "longer_than_allowed": N_("That is longer than a session may be. Look at both dates, or enter each day by itself."),
+    "already_dated": N_("This session has a certain date already."),
+    "out_of_order": N_(
+        "That cannot be: the kiosk knows what happened before and after. Look at the date and the time."
+    ),
+    "no_open_session": N_("The session has ended already."),
     "no_answer": N_("The kiosk is busy. Look whether the decision is there, and try again if not."),
     "not_recording": N_("The kiosk records nothing now. Once it does, look whether the decision is there."),
     "store": N_("The kiosk cannot record anything now. Nothing was changed."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
@@ -15,7 +16,7 @@ from kiosk.store.schema import open_reader
 from kiosk.web import phrases
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.reading import Reading
-from kiosk.web.review_items import Item, items, worst_first
+from kiosk.web.review_items import Item, choices, items, worst_first
 from kiosk.web.words import parse_hours_minutes
 
 review = Blueprint("review", __name__, url_prefix="/review")
@@ -23,22 +24,31 @@ TEXT_LIMIT = 500
 MAX_AT_ONCE = 500
 
 
-@review.before_request
 @login_required  # type: ignore[untyped-decorator]
-def _behind_an_account() -> None:
+def behind_an_account() -> None:
     """Everything here wants an account; deciding wants the right one."""
     if request.method == "POST" and not account().decides:
         abort(403)
 
 
+review.before_request(behind_an_account)
+
+
 @review.get("", strict_slashes=False)
 def day() -> str:
     """Yesterday, today, and whatever older still waits."""
+    return page({})
+
+
+def page(typed: Mapping[str, str]) -> str:
+    """The list; `typed` is what somebody wrote into the form for hours by hand and has to mend."""
     services = services_of_app(current_app)
     with closing(open_reader(services.database)) as connection:
         reading = Reading(connection, services.lab)
         rows = reading.sessions_to_review(services.wall_ms())
-        shown = items(reading, rows, request_language(services), account().person_ref)
+        language = request_language(services)
+        shown = items(reading, rows, language, account().person_ref)
+        offered = choices(reading, language, account().person_ref) if account().decides else None
     waiting = [each for each in shown if each.review == "pending" and each.end]
     clean = [each for each in waiting if not each.flags]
     return render_template(
@@ -49,6 +59,8 @@ def day() -> str:
         open=[each for each in shown if not each.end],
         decided=[each for each in shown if each.review != "pending"],
         review_reasons=REVIEW_REASONS,
+        choices=offered,
+        typed=typed,
     )
 
 
@@ -85,7 +97,7 @@ def decide(session: int) -> BaseResponse:
         credited_ms=credited_ms,
         process=process,
     )
-    if _submit(command) is not None:
+    if submit(command) is not None:
         said = {
             "approved": gettext("Approved."),
             "adjusted": gettext("Adjusted."),
@@ -104,12 +116,12 @@ def approve_clean() -> BaseResponse:
         flash(gettext("No session was chosen."), "refused")
     elif len(chosen) > MAX_AT_ONCE:
         abort(400)
-    elif _submit(ApproveSessions(chosen, account().user_ref)) is not None:
+    elif submit(ApproveSessions(chosen, account().user_ref)) is not None:
         flash(ngettext("%(num)s session approved.", "%(num)s sessions approved.", len(chosen)), "done")
     return redirect(url_for("review.day"))
 
 
-def _submit(command: Command) -> Done | None:
+def submit(command: Command) -> Done | None:
     """The clerk's yes, or `None` after its no was put into words."""
     try:
         return services_of_app(current_app).submit(command)

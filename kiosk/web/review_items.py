@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiosk.domain.manual import MANUAL_REASONS
+from kiosk.store import people
 from kiosk.store.views import SessionView
 from kiosk.web import phrases
 from kiosk.web.board import machine_name
-from kiosk.web.reading import Reading
+from kiosk.web.reading import NAMELESS, Reading
 from kiosk.web.strip import segments
-from kiosk.web.words import Words, academic_hours, clock_time, day, hours_minutes, words
+from kiosk.web.words import Words, academic_hours, clock_time, day, hours_minutes, local_field, weekday_time, words
 from lab_config.model import STATES, Programme
 
 
@@ -50,6 +53,40 @@ class Item:
     decided_at: str
     decided_reason: str
     decided_text: str
+    entered: str
+    """Of hours by hand: by whom and why; else empty."""
+    began_field: str
+    """Its beginning as a form's date and time."""
+    began_at: str
+    """The same with the weekday."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the form for hours by hand offers."""
+
+    people: Sequence[tuple[str, str]]
+    machines: Sequence[tuple[str, str]]
+    programmes: Sequence[tuple[str, Sequence[dict[str, str]]]]
+    reasons: Sequence[tuple[str, str]]
+
+
+def choices(reading: Reading, language: str, own_ref: str | None) -> Choices:
+    """Every active apprentice but oneself, every machine, every programme's processes, every reason."""
+    said = words(language)
+    return Choices(
+        people=[
+            (each.person_id, reading.full_name(each.person_ref))
+            for each in people.people(reading.connection)
+            if each.role == "apprentice" and each.active and each.person_ref != own_ref
+        ],
+        machines=[(each.id, machine_name(reading.lab, each.id, said)) for each in reading.lab.machines],
+        programmes=[
+            (each.title.in_language(language) or each.id, _processes(each, None, said))
+            for each in reading.lab.programmes
+        ],
+        reasons=[(code, said.gettext(phrases.MANUAL_REASON_WORDS[code])) for code in MANUAL_REASONS],
+    )
 
 
 def worst_first(item: Item) -> tuple[int, int]:
@@ -69,7 +106,9 @@ def items(
 def _item(reading: Reading, row: SessionView, said: Words, own_ref: str | None, strips: str) -> Item:
     lab, zone = reading.lab, reading.zone
     programme = next((each for each in lab.programmes if each.id == row.programme), None)
-    close_look = strips == "all" or (row.review == "pending" and bool(row.flags))
+    by_hand = row.evidence == "manual"
+    # Of hours by hand the machine's states are no evidence, so none are shown.
+    close_look = not by_hand and (strips == "all" or (row.review == "pending" and bool(row.flags)))
     counted_ms = reading.counted_ms(row)
     reason_word = phrases.REVIEW_REASON_WORDS.get(row.decided_reason or "")
     return Item(
@@ -93,7 +132,9 @@ def _item(reading: Reading, row: SessionView, said: Words, own_ref: str | None, 
         credited=hours_minutes(row.credited_ms),
         credited_academic=academic_hours(row.credited_ms, lab.academic_hour_ms),
         unverified=hours_minutes(row.unverified_ms),
-        by_state=[(state, hours_minutes(row.by_state[state])) for state in STATES if row.by_state.get(state)],
+        by_state=[
+            (state, hours_minutes(row.by_state[state])) for state in STATES if not by_hand and row.by_state.get(state)
+        ],
         segments=_strip(reading, row) if close_look else [],
         counted=hours_minutes(counted_ms),
         counted_academic=academic_hours(counted_ms, lab.academic_hour_ms),
@@ -103,7 +144,20 @@ def _item(reading: Reading, row: SessionView, said: Words, own_ref: str | None, 
         else "",
         decided_reason=said.gettext(reason_word) if reason_word else row.decided_reason or "",
         decided_text=reading.text(row.decided_text_hash) or "",
+        entered=_entered(reading, row.session, said) if by_hand else "",
+        began_field=local_field(row.start_ms, zone),
+        began_at=weekday_time(row.start_ms, zone, said.language),
     )
+
+
+def _entered(reading: Reading, session: int, said: Words) -> str:
+    """`aigul. The kiosk did not work: power cut`."""
+    (data,) = reading.connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (session,)).fetchone()
+    body = json.loads(data)
+    user = people.user_by_ref(reading.connection, body["by"])
+    reason = phrases.MANUAL_REASON_WORDS.get(body["reason"])
+    why = [said.gettext(reason) if reason else body["reason"], reading.text(body["text_hash"])]
+    return f"{user.name if user else NAMELESS}. {': '.join(each for each in why if each)}"
 
 
 def _strip(reading: Reading, row: SessionView) -> list[dict[str, Any]]:

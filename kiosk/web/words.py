@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_datetime
 from babel.support import NullTranslations, Translations
 
 from lab_config.model import LANGUAGES
@@ -54,6 +55,27 @@ def local(utc_ms: int, zone: ZoneInfo) -> datetime:
 def day(value: str | date) -> str:
     """`29.10.2026`, from an ISO date or a date."""
     return (date.fromisoformat(value) if isinstance(value, str) else value).strftime("%d.%m.%Y")
+
+
+def weekday_time(utc_ms: int, zone: ZoneInfo, language: str) -> str:
+    """`вторник, 27.10.2026, 08:05`, local."""
+    return str(format_datetime(local(utc_ms, zone), "EEEE, dd.MM.yyyy, HH:mm", locale=language))
+
+
+def parse_local(text: str, zone: ZoneInfo) -> int | None:
+    """UTC milliseconds of `2026-10-27T08:05` on the lab's clock, as browsers send it; `None` for anything else."""
+    try:
+        naive = datetime.strptime(text.strip(), "%Y-%m-%dT%H:%M")
+        moment = naive.replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    skipped = moment.astimezone(zone).replace(tzinfo=None) != naive
+    return None if skipped else round(moment.timestamp() * 1000)
+
+
+def local_field(utc_ms: int, zone: ZoneInfo) -> str:
+    """The same the other way: what a form's date and time are filled with."""
+    return local(utc_ms, zone).strftime("%Y-%m-%dT%H:%M")
 
 
 def hours_minutes(duration_ms: int) -> str:
