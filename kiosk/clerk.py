@@ -111,7 +111,7 @@ class Clerk(threading.Thread):
 
     def _start(self, desk: Desk) -> None:
         """A start, the first or after the disk failed; from its end on taps are accepted."""
-        if self.trouble and self._last is not None:
+        if self.trouble and self._last is not None and not desk.begins_anew:
             require_tail(desk.connection, self._last.seq, canonical(to_object(self._last)))
         self._drop_what_is_queued()
         if self._size is not None and desk.core.state.size > self._size:

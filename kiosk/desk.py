@@ -26,7 +26,7 @@ from kiosk.store import people
 from kiosk.store.heritage import inherit
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, last_heartbeat
-from kiosk.store.quarantine import open_sound
+from kiosk.store.quarantine import open_sound, put_aside
 from kiosk.store.schema import write
 from lab_config.model import Lab
 
@@ -66,6 +66,11 @@ class Desk:
     def connection(self) -> sqlite3.Connection:
         """The writing connection, for this thread only."""
         return self._connection
+
+    @property
+    def begins_anew(self) -> bool:
+        """Was the log before put aside as damaged, and is the next one not begun yet?"""
+        return self._ledger.size == 0 and bool(put_aside(self._database))
 
     def start(self, unrecorded: int = 0) -> list[Entry]:
         """A start after a stop, or the first of a log; adopts the configuration where a lab is given.
