@@ -19,9 +19,10 @@ from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import evolve
 from kiosk.domain.timeline import STEP_MS
 from kiosk.inbox import Asked, Heard, Item
-from kiosk.projection import fold, project, queue_released
+from kiosk.projection import project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
+from kiosk.snapshot import keep_after, recall, rows_written
 from kiosk.store import people
 from kiosk.store.heritage import inherit
 from kiosk.store.ledger import Ledger
@@ -50,9 +51,9 @@ class Desk:
         self._badge_refs: dict[str, str] = {}
         self._strangers: dict[str, str] = {}
         self._new: list[Entry] = []
-        self._registrar = Registrar(self._connection, self.core.state)
         try:
-            fold(self._connection, self.core.state)
+            self.core.state, self._held = recall(database, self._connection)
+            self._registrar = Registrar(self._connection, self.core.state)
             self._badge_refs = {badge.uid: badge.badge_ref for badge in people.badges(self._connection)}
         except BaseException:
             self.close()  # with its lock, or nobody could ever open the database again
@@ -93,7 +94,10 @@ class Desk:
                 self._hear(stamp, listed)
             if unrecorded:
                 self._hear(stamp, o.Lost(unrecorded, NOT_RECORDING))
-            return self._settle(stamp)
+            entries = self._settle(stamp)
+            rows_written(self._connection)
+        keep_after(self._database, self.core.state, self._held)
+        return entries
 
     def _begin_log(self, stamp: Stamp) -> tuple[o.Observation, ...]:
         """The first entry; returns who people are, where a damaged log before this one is continued."""

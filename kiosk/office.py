@@ -6,16 +6,18 @@ import sqlite3
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+from kiosk import snapshot
 from kiosk.clock import SystemClock
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.control import ControlClient, ControlRefused, NoKiosk, encode_command
 from kiosk.desk import Desk
-from kiosk.domain.state import State
 from kiosk.inbox import Asked
-from kiosk.projection import fold, project
+from kiosk.projection import fold_checked, project
 from kiosk.store import outbox, views
+from kiosk.store.ledger import Ledger
 from kiosk.store.schema import open_writer, write
 
 CONTROL_SOCKET = "control.sock"
@@ -55,22 +57,29 @@ def _perform_here(data: Path, command: Command) -> Done:
 
 
 def rebuild(data: Path) -> RebuildReport:
-    """Throw away everything derived and fold it again; the kiosk must not run."""
-    with closing(open_writer(data / DATABASE)) as connection, write(connection):
-        before = _derived(connection)
-        views.clear(connection)
-        state = fold(connection, State())
-        for session in state.sessions.values():
-            for enterprise, seqs in session.released_seqs.items():
-                for seq in seqs:
-                    outbox.put(connection, seq, enterprise, session.person_ref, session.id)
-        project(connection, state)
-        return RebuildReport(state.size, len(state.sessions), _derived(connection) == before)
+    """Throw away everything derived and fold it again, every hash checked; the kiosk must not run."""
+    database = data / DATABASE
+    with closing(open_writer(database)) as connection:
+        with write(connection):
+            before = _derived(connection)
+            views.clear(connection)
+            snapshot.place(database).unlink(missing_ok=True)
+            state = fold_checked(connection)
+            for session in state.sessions.values():
+                for enterprise, seqs in session.released_seqs.items():
+                    for seq in seqs:
+                        outbox.put(connection, seq, enterprise, session.person_ref, session.id)
+            project(connection, state)
+            snapshot.rows_written(connection)
+            report = RebuildReport(state.size, len(state.sessions), _derived(connection) == before)
+        snapshot.keep(snapshot.place(database), state, Ledger(connection).root())
+    return report
 
 
-def _derived(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
-    """Every derived row."""
-    return [
-        list(connection.execute(f"SELECT * FROM {table} ORDER BY 1"))  # noqa: S608 - names of our own
-        for table in ("sessions", "machines", "outbox")
-    ]
+def _derived(connection: sqlite3.Connection) -> bytes:
+    """A hash of every derived row."""
+    digest = sha256()
+    for table in ("sessions", "machines", "outbox"):
+        for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - names of our own
+            digest.update(repr(row).encode())
+    return digest.digest()

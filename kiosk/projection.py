@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
@@ -11,8 +14,10 @@ from kiosk.domain.entries import Entry, RecordReleased, from_object
 from kiosk.domain.flags import joined, minor_limits, reach, same_time_pairs
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
+from kiosk.proofs import Frontier, leaf_hash
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
+from kiosk.store.schema import StoreError
 
 AT_ONCE = 200
 """Sessions that change together from which on (a start, a rebuild) all of them are looked at in one go."""
@@ -20,9 +25,37 @@ AT_ONCE = 200
 
 def fold(connection: sqlite3.Connection, state: State) -> State:
     """Follow every entry of the ledger that the state does not hold yet; decides nothing."""
-    for _, data in Ledger(connection).entries(after=state.size - 1):
-        evolve(state, from_object(json.loads(data)))
+    with _undisturbed():
+        for _, data in Ledger(connection).entries(after=state.size - 1):
+            evolve(state, from_object(json.loads(data)))
     return state
+
+
+def fold_checked(connection: sqlite3.Connection) -> State:
+    """All entries folded, each leaf and the tree's root checked; `StoreError` where one does not hold."""
+    state, frontier = State(), Frontier()
+    rows = connection.execute("SELECT seq, bytes, leaf FROM ledger ORDER BY seq")
+    with _undisturbed():
+        for seq, data, leaf in rows:
+            if seq != frontier.size or leaf_hash(data) != leaf:
+                raise StoreError(f"entry {frontier.size} is not as it was written: run sheber ledger verify")
+            frontier.append(leaf)
+            evolve(state, from_object(json.loads(data)))
+    if frontier.root() != Ledger(connection).root():
+        raise StoreError("the log's tree is not that of its entries: run sheber ledger verify")
+    return state
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No search for cycles meanwhile: a fold makes none, and each search goes through all of a growing state."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def project(connection: sqlite3.Connection, state: State) -> None:

@@ -41,6 +41,7 @@ FLOORS = {
     "kiosk.projection": 3,
     "kiosk.audit": 3,
     "kiosk.registrar": 3,
+    "kiosk.snapshot": 3,
     "lab_config": 3,
     "kiosk.domain": 2,
     "kiosk.commands": 2,

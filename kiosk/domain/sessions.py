@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from sys import intern
 from typing import Any, TypeVar, cast
 
@@ -208,7 +208,7 @@ def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     _touch_since(state, body.machine, moment)
 
 
-def _note_end(machine: MachineState, sessions: dict[int, Session]) -> None:
+def _note_end(machine: MachineState, sessions: Mapping[int, Session]) -> None:
     """Every session before a place in `machine.ended` was over by the moment there."""
     while len(machine.ended) < len(machine.sessions):
         closed = sessions[machine.sessions[len(machine.ended)]].closed

@@ -13,6 +13,7 @@ from typing import Any
 
 from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
+from kiosk.domain.shelf import Shelf
 from kiosk.domain.timeline import Moment, Timeline
 
 FLAGS = (
@@ -148,7 +149,7 @@ class State:
         self.people: dict[str, Person] = {}
         self.badges: dict[str, Badge] = {}
         self.machines: dict[str, MachineState] = {}
-        self.sessions: dict[int, Session] = {}
+        self.sessions: Shelf[Session] = Shelf()
         self.open_by_machine: dict[str, list[int]] = {}
         self.open_by_person: dict[str, list[int]] = {}
         self.sessions_by_person: dict[str, list[int]] = {}

@@ -91,6 +91,12 @@ class Timeline:
         boot.wall_offset_ms = stamp.wall_ms - stamp.boot_ms
         return Moment(number, stamp.boot_ms)
 
+    def put_back(self, boots: list[Boot], version: int) -> None:
+        """All boots as they once stood, with their places on the axis."""
+        self.boots = boots
+        self.version = version
+        self._numbers = {boot.id: number for number, boot in enumerate(boots)}
+
     def dated(self, boot: str) -> bool:
         """Has that boot been anchored? `KeyError` for a boot that is not known."""
         return bool(self.boots[self._numbers[boot]].anchors)

@@ -8,8 +8,10 @@ makes it, so that it is made once.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,9 +20,9 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
-from kiosk.clerk import Desk
+from kiosk.desk import Desk
 from kiosk.domain import observations as o
-from kiosk.domain.entries import SessionOpened, Stamp
+from kiosk.domain.entries import SessionOpened, Stamp, from_object
 from kiosk.domain.state import State, standing
 from kiosk.office import DATABASE
 from kiosk.store import tables
@@ -136,7 +138,7 @@ def badge(person: int) -> str:
     return f"{person + 0xB000:016x}"
 
 
-class _Still:
+class Still:
     """A clock that shows what it was set to."""
 
     speed = 1.0
@@ -156,7 +158,7 @@ class _Still:
 def make(database: Path, days: int) -> None:
     """Write the history of so many days."""
     past = Past()
-    clock = _Still(_stamp(FIRST_DAY, _utc_ms(FIRST_DAY, 8, 0)))
+    clock = Still(_stamp(FIRST_DAY, _utc_ms(FIRST_DAY, 8, 0)))
     with closing(Desk(database, clock, past.lab)) as desk:
         desk.start_at(clock.now)
         desk.relive((clock.now, listed) for listed in past.people())
@@ -187,15 +189,22 @@ def _utc_ms(day: date, hour: int, minute: int) -> int:
     return round(datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE).timestamp() * 1000)
 
 
-def history(days: int = YEARS * 365 + 2) -> Path:
-    """The data folder of a history of so many days; made when it is not there yet. Copy it before changing it."""
+def history(days: int = YEARS * 365 + 2, copy_to: Path | None = None) -> Path:
+    """The data folder of a history of so many days, made when it is not there yet; a copy, where it will be changed."""
     key = hashlib.sha256(Path(__file__).read_bytes() + repr(tables.MIGRATIONS).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"sheber-history-{os.getuid()}-{key}-{days}"
     if not folder.exists():
         draft = Path(tempfile.mkdtemp(prefix="sheber-history-draft-"))
+        make(draft / DATABASE, days)
         try:
-            make(draft / DATABASE, days)
             draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    return folder
+        except OSError:  # somebody else was quicker
+            shutil.rmtree(draft)
+    return folder if copy_to is None else Path(shutil.copytree(folder, copy_to / "data"))
+
+
+def stamp_after(connection: sqlite3.Connection) -> Stamp:
+    """The morning after the last entry, in a boot of its own."""
+    (last,) = connection.execute("SELECT bytes FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+    wall_ms = from_object(json.loads(last)).stamp.wall_ms + 14 * 60 * MINUTE_MS
+    return Stamp(f"boot-{wall_ms}", 60_000, wall_ms, synced=True)
