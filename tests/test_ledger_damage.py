@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kiosk_fixtures import AIGERIM, MASTER, PYOTR, HandClock, ledger, of_type, running_kiosk, small_lab
 from store_helpers import head_of, note_of, tampering
 
 from firmware_bridge.observations import BadgeSeen
 from kiosk import office
 from kiosk.audit import audit
-from kiosk.commands import AddUser, BlockBadge, ImportPeople
+from kiosk.commands import AddUser, BlockBadge, CommandRefused, ImportPeople
 from kiosk.desk import Desk
+from kiosk.domain.entries import LogStarted
 from kiosk.inbox import Heard
 from kiosk.proofs import encode_base64
 from kiosk.store import people, quarantine
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError, open_reader, open_writer, write
+from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR, HandClock, ledger, of_type, running_kiosk, small_lab
+from tests.test_durability import MIB, Wait, a_clerk, fill, needs_root, tmpfs
 
 QUALIFIED = replace(AIGERIM, qualifications=(("briefing:cnc", "2030-01-01"),))
 SECOND = replace(PYOTR, badges=("67003B51C6", "67003B51C7"))
@@ -292,3 +294,23 @@ def test_an_entry_that_fits_its_hash_is_read_for_what_it_says(workshop: Workshop
     workshop.edit("UPDATE ledger SET bytes = ? WHERE seq = ?", forged, granted["seq"])
     workshop.start_again().close()
     assert of_type(workshop.data, "qualification_granted") == []
+
+
+@needs_root
+def test_damage_that_is_met_while_the_disk_was_full_is_put_aside_too_and_recording_goes_on(
+    tmp_path: Path, wait_until: Wait
+) -> None:
+    with tmpfs(tmp_path / "disk", 4 * MIB) as disk, a_clerk(tmp_path, disk / "data") as (clerk, _, told):
+        clerk.submit(ImportPeople((AIGERIM,)))
+        filler = fill(disk)
+        with pytest.raises(CommandRefused, match="not_recording"):
+            clerk.submit(ImportPeople((PYOTR,)))
+        for file in ("kiosk.db", "kiosk.db-wal"):
+            if (disk / "data" / file).exists():
+                overwrite(disk / "data" / file, 0, b"no database any more")
+        filler.unlink()
+        wait_until(lambda: not clerk.trouble, 10, "the recovery")
+        assert clerk.submit(ImportPeople((PYOTR,))).value == 1
+        assert len(quarantine.put_aside(disk / "data" / "kiosk.db")) == 1
+        began = [entry.body for entry in told if isinstance(entry.body, LogStarted)]
+    assert [body.predecessor is None for body in began] == [True, False]
