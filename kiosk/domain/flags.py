@@ -67,26 +67,19 @@ def reach(state: State, places: Mapping[int, Collection[tuple[int, int]]]) -> tu
             windows[person] = (min(known[0], left), max(known[1], right))
     look: set[int] = set()
     say: set[int] = set()
-    for person, window in windows.items():
-        found = _of_person(state, person, *window)
-        look.update(session.id for session in found)
-        spans = [window, *(_closed_span(state, session) for session in found)]
-        first, last = min(start for start, _ in spans) - REACH_MS, max(end for _, end in spans) + REACH_MS
-        for session in _of_person(state, person, first, last):
-            say.update((session.id, *(other.id for other in _beside(state, session))))
+    for person, (left, right) in windows.items():
+        sessions = [state.sessions[each] for each in state.sessions_by_person.get(person, ())]
+        # A session that is open has not lasted yet.
+        spans = [_Presence(s.id, person, *state.labelled(s, s.opened)) for s in sessions]
+        found = [span for span in spans if span.start_ms <= right and left <= span.end_ms]
+        look.update(span.session for span in found)
+        left = min((span.start_ms for span in found), default=left) - REACH_MS  # noqa: PLW2901 - what they depend on
+        right = max((span.end_ms for span in found), default=right) + REACH_MS  # noqa: PLW2901
+        for span in spans:
+            if span.start_ms <= right and left <= span.end_ms:
+                beside = _beside(state, state.sessions[span.session])
+                say.update((span.session, *(other.id for other in beside)))
     return look, say
-
-
-def _of_person(state: State, person_ref: str, left_ms: int, right_ms: int) -> list[Session]:
-    """The person's sessions that touch a stretch of UTC."""
-    sessions = [state.sessions[each] for each in state.sessions_by_person.get(person_ref, ())]
-    spans = ((session, *_closed_span(state, session)) for session in sessions)
-    return [session for session, start_ms, end_ms in spans if start_ms <= right_ms and left_ms <= end_ms]
-
-
-def _closed_span(state: State, session: Session) -> tuple[int, int]:
-    """From its opening to its end in UTC; a session that is open has not lasted yet."""
-    return state.labelled(session, session.opened)
 
 
 def _beside(state: State, session: Session) -> Iterator[Session]:
@@ -144,20 +137,21 @@ def same_time_pairs(state: State, among: Iterable[Session] | None = None) -> set
     pairs: dict[frozenset[str], list[tuple[date, Session]]] = defaultdict(list)
     for reads in _reads_by_reader(state, state.sessions.values() if among is None else among).values():
         reads.sort(key=lambda read: read[0])
-        for index, (at_ms, session) in enumerate(reads):
-            for later_ms, other in reads[index + 1 :]:
-                if later_ms - at_ms >= PAIR_WITHIN_MS:
-                    break
+        near: list[tuple[int, Session]] = []
+        for at_ms, session in reads:
+            near = [(before_ms, other) for before_ms, other in near if at_ms - before_ms < PAIR_WITHIN_MS]
+            for _, other in near:
                 # Between two boots nothing is measured, and none begins within seconds of a read in another.
                 if other.person_ref != session.person_ref and other.opened.boot == session.opened.boot:
-                    day = state.timeline.local_date(session.opened)
+                    day = state.timeline.local_date(other.opened)
                     pairs[frozenset((session.person_ref, other.person_ref))] += [(day, session), (day, other)]
+            near.append((at_ms, session))
     found = set()
     for together in pairs.values():
         days = {day for day, _ in together}
         for day, session in together:
-            others = [other for other in days if 0 < (day - other).days < PAIR_OF_DAYS]
-            if len(others) >= PAIR_OTHER_DAYS:
+            others = sum(day - timedelta(days=back) in days for back in range(1, PAIR_OF_DAYS))
+            if others >= PAIR_OTHER_DAYS:
                 found.add(session.id)
     return found
 
