@@ -7,6 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,9 @@ from kiosk.domain.entries import BootStarted, Entry, SessionClosed, SessionOpene
 from kiosk.inbox import Inbox
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
-from kiosk.store.quarantine import put_aside
 from kiosk.store.faults import disk_fault
 from kiosk.store.files import keep_file
+from kiosk.store.quarantine import put_aside
 from lab_config.model import Lab, Mqtt
 
 if TYPE_CHECKING:
@@ -219,7 +220,8 @@ class Kiosk:
 
         readers: dict[str, ReaderStatus] = {}
         counters: Counter[str] = Counter({f"entries_{name}_total": n for name, n in dict(self._clerk.counters).items()})
-        counters["ledger_damaged_total"] = len(put_aside(self.data / DATABASE))
+        with suppress(OSError):  # the red screen needs no disk
+            counters["ledger_damaged_total"] = len(put_aside(self.data / DATABASE))
         for reader, link in zip(self.lab.readers, self._serial, strict=True):
             word = self._reader_words.get(reader.id)
             readers[reader.id] = ReaderStatus(link.connected, word.detail if word is not None else "")
