@@ -200,7 +200,8 @@ def _minors(rules: Rules) -> dict[str, Any]:
 
 
 def _rules(values: Mapping[str, Any]) -> Rules:
-    return Rules(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Rules(**{**values, **lists})
 
 
 def _machine(machine: Machine) -> dict[str, Any]:
