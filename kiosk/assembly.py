@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -269,9 +268,9 @@ def _die(
 
 def _secret_key(data: Path) -> bytes:
     """What session cookies are signed with; made once, readable by the kiosk's user alone."""
+    from kiosk.web.server import is_whole, write_whole  # noqa: PLC0415 - see _start_web
+
     path = data / "web.secret"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_token())
+    if not is_whole(path):
+        write_whole(path, new_token().encode("ascii"))
     return path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -164,6 +165,23 @@ def is_loopback(listen: str) -> bool:
         return host == "localhost"
 
 
+def is_whole(path: Path) -> bool:
+    """Is it there, and not the empty rest of a write that a power cut ended?"""
+    return path.exists() and path.stat().st_size > 0
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """For its owner alone; a power cut leaves all of it or nothing under this name."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
 def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
     """The certificate and key in `folder`, made when they are not there, and the SHA-256 fingerprint to show.
 
@@ -174,7 +192,7 @@ def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
     certificate_path, key_path = folder / "web.crt", folder / "web.key"
-    if not (certificate_path.exists() and key_path.exists()):
+    if not (is_whole(certificate_path) and is_whole(key_path)):
         host = socket.gethostname()
         names = [x509.DNSName(host), x509.DNSName(f"{host}.local"), x509.DNSName("localhost")]
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:64])])
@@ -192,13 +210,14 @@ def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
             .sign(key, hashes.SHA256())
         )
         folder.mkdir(parents=True, exist_ok=True)
-        key_path.touch(mode=0o600)
-        key_path.write_bytes(
+        certificate_path.unlink(missing_ok=True)  # a key without its certificate is made anew, never the other way
+        write_whole(
+            key_path,
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+            ),
         )
-        certificate_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        write_whole(certificate_path, made.public_bytes(serialization.Encoding.PEM))
     der = x509.load_pem_x509_certificate(certificate_path.read_bytes()).public_bytes(serialization.Encoding.DER)
     digest = hashlib.sha256(der).hexdigest().upper()
     return certificate_path, key_path, ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
