@@ -75,7 +75,7 @@ wrap_programs() {
 <fontconfig><dir>$DEBIAN/usr/share/fonts</dir><dir>/usr/share/fonts</dir><cachedir>$CACHE/fontconfig</cachedir></fontconfig>
 END
     for program in "$DEBIAN"/usr/{bin,sbin}/mosquitto* "$DEBIAN"/usr/lib/chromium/chromium \
-        "$DEBIAN"/usr/lib/postgresql/*/bin/* "$PWD"/$DRIVER; do
+        "$DEBIAN"/usr/lib/postgresql/*/bin/* "$DEBIAN"/usr/bin/strace "$PWD"/$DRIVER; do
         [ -x "$program" ] || continue
         cat >"$DEBIAN/bin/${program##*/}" <<END
 #!/bin/sh

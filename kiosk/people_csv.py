@@ -43,13 +43,13 @@ COLUMNS = (
 )
 REQUIRED = ("person_id", "role", "surname")
 
-_HEX = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){4,10})")
+_HEX = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){1,20})")
 _PRINTED_DECIMAL = re.compile(r"[0-9]{10}")
 _PRINTED_PAIR = re.compile(r"[0-9]{1,3},[0-9]{1,5}")
 _LARGEST_PRINTED = 0xFFFFFF
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
-_QUALIFICATION = re.compile(r"([^:\s]+:[^:\s]+?)(?::([0-9]{4}-[^:\s]*))?")
+_QUALIFICATION = re.compile(r"([^:\s]+(?::(?![0-9]{4}-)[^:\s]+)?)(?::([0-9]{4}-[^:\s]*))?")
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REMEDY_DATE = "write a day as 2026-09-01"
 
@@ -115,7 +115,7 @@ def badge_number(text: str) -> str:
     match = _HEX.fullmatch(text)
     if match is None:
         raise BadgeNumberError(
-            f"{text} is no badge number", "give 8 to 20 hexadecimal digits, an even count, such as 0F00448FB0"
+            f"{text} is no badge number", "give 2 to 40 hexadecimal digits, an even count, such as 0F00448FB0"
         )
     return match.group(1).upper()
 

@@ -26,8 +26,10 @@ REPEATED = ("screen", "reader", "machine", "programme", "enterprise")
 MOVED_ZONES = ("Asia/Almaty", "Asia/Qostanay")
 """Went from UTC+6 to UTC+5 on 2024-03-01, which zone databases before 2024a do not know."""
 
-_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
-_ID_LETTERS = "a-z, 0-9 and “-”"
+_LAB_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_LAB_ID_LETTERS = "a-z, 0-9 and “-”"
+_ID_LETTERS = "a-z, A-Z, 0-9, “-” and “_”"
 _SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -106,7 +108,7 @@ def _lab(
     mqtt = read_mqtt(single["mqtt"])
     if mqtt is None and any(machine.status for machine in machines):
         mqtt = Mqtt()
-    identifier = head.identifier(_ID, _ID_LETTERS)
+    identifier = head.identifier(_LAB_ID, _LAB_ID_LETTERS)
     lab = Lab(
         id=identifier,
         name=head.local_text("name", identifier),

@@ -12,8 +12,8 @@ from lab_config.tables import Table, did_you_mean, identified
 CLASS_PREFIX = "class:"
 HIGHEST_LEVEL = 3
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_ID_LETTERS = "A-Z, a-z, 0-9 and “-”"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_ID_LETTERS = "A-Z, a-z, 0-9, “-” and “_”"
 
 
 def read_programme(table: Table, identifier: str, machines: Collection[Machine]) -> Programme:

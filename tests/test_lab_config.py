@@ -42,7 +42,7 @@ def test_every_problem_is_told_at_once_each_with_its_line(
     problems_of: Problems,
 ) -> None:
     found = problems_of(
-        'languages = ["fr"]\n[rules]\ndebounce = "3 parsecs"\n[[machine]]\nid = "Mill"\ncrew = 0\n[extra]\n'
+        'languages = ["fr"]\n[rules]\ndebounce = "3 parsecs"\n[[machine]]\nid = "Mill 1"\ncrew = 0\n[extra]\n'
     )
     assert [(one.line, one.where) for one in found] == [
         (3, "lab.languages"),
@@ -159,8 +159,8 @@ def test_a_secret_in_the_configuration_is_a_problem_that_does_not_repeat_it(slip
 # Names and ids
 
 
-@pytest.mark.parametrize("name", ["Mill", "mill 1", "mill_1", "-mill", "станок"])
-def test_an_id_has_small_letters_digits_and_dashes_only(slip: Slip, name: str) -> None:
+@pytest.mark.parametrize("name", ["mill 1", "mill/1", "mill+", "-mill", "станок"])
+def test_an_id_has_latin_letters_digits_and_dashes_only(slip: Slip, name: str) -> None:
     assert slip(f"[[machine]]\nid = '{name}'\n").where == "machine[0].id"
 
 

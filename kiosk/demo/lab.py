@@ -46,6 +46,8 @@ ACCOUNTS = (
     ("auditor", "auditor", None),
 )
 ENTERPRISES = {"ent-steel": "Demo Steel", "ent-tyre": "Demo Tyres", "ent-home": "Demo Appliances"}
+FIRST_PHASES = {"lathe-1": "setup", "weld-1": "idle"}
+"""What the machines do when the demo starts; the others run."""
 CHILD_STOP_S = 10.0
 
 
@@ -200,7 +202,7 @@ class Demo:
         self._parts.callback(workshop.stop)
         workshop.start()
         for machine in machines.values():
-            machine.set_phase("running")
+            machine.set_phase(FIRST_PHASES.get(machine.id, "running"))
 
     def _kiosk(self, lab: Lab) -> Kiosk:
         def tap(reader: str, badge: str) -> None:

@@ -19,7 +19,10 @@ def evolve(state: State, entry: e.Entry) -> State:
     # The first stamp of a boot begins it, but its predecessor's last sign of life must be known before.
     if isinstance(body, e.BootStarted) and body.last_alive is not None:
         state.timeline.alive_until(body.last_alive)
+    version = state.timeline.version
     state.last = state.timeline.hear(entry.stamp)
+    if state.timeline.version != version:
+        _relabelled(state, state.last.boot)
     state.size = entry.seq + 1
     follow = _FOLLOW.get(type(body))
     if follow is not None:
@@ -51,7 +54,11 @@ def _log_started(state: State, _entry: e.Entry, body: e.LogStarted) -> None:
 def _clock_anchored(state: State, _entry: e.Entry, body: e.ClockAnchored) -> None:
     state.timeline.anchor(body.at, body.utc_ms)
     # A first anchor dates every session of its boot, and a span across boots may have another length.
-    boot = state.timeline.moment(body.at).boot
+    _relabelled(state, state.timeline.moment(body.at).boot)
+
+
+def _relabelled(state: State, boot: int) -> None:
+    """From this boot on, moments have other labels: the rows of every session that reaches into it follow."""
     for ids in state.open_by_machine.values():
         state.touched.update(ids)
     for later in range(boot, len(state.timeline.boots)):

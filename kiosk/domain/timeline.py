@@ -88,7 +88,11 @@ class Timeline:
             self._rebase(number)
         boot = self.boots[number]
         boot.last_ms = max(boot.last_ms, stamp.boot_ms)
-        boot.wall_offset_ms = stamp.wall_ms - stamp.boot_ms
+        offset_ms = stamp.wall_ms - stamp.boot_ms
+        # Two clocks that are read one after the other differ by a millisecond now and then: that is no step.
+        if abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
+            boot.wall_offset_ms = offset_ms
+            self.version += not boot.anchors
         return Moment(number, stamp.boot_ms)
 
     def put_back(self, boots: list[Boot], version: int) -> None:

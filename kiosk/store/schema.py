@@ -130,6 +130,8 @@ def open_held(path: Path, lock: BinaryIO) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         _require_ours(connection, path)
         _require_durable(connection, path)
+        # After a sync that failed, the log may be in memory only: what is read of it is written and synchronised anew.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA recursive_triggers=ON")  # REPLACE then meets the DELETE triggers too
         if _version(connection) < len(MIGRATIONS):

@@ -82,7 +82,10 @@ class Announcer:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._lab = services.lab
-        self._templates = Environment(loader=PackageLoader("kiosk.web"), autoescape=True, trim_blocks=True)
+        # Packaged templates do not change under a running kiosk: no file is looked at for an answer.
+        self._templates = Environment(
+            loader=PackageLoader("kiosk.web"), autoescape=True, trim_blocks=True, auto_reload=False
+        )
         self._answer = self._templates.get_template("kiosk/answer.html")
         self.board_view = BoardView(services, self._templates)
 

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,11 @@ def is_loopback(listen: str) -> bool:
         return host == "localhost"
 
 
+def is_whole(path: Path) -> bool:
+    """Is it there, and not the empty rest of a write that a power cut ended?"""
+    return path.exists() and path.stat().st_size > 0
+
+
 def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
     """The certificate and key in `folder`, made when they are not there, and the SHA-256 fingerprint to show.
 
@@ -179,7 +185,7 @@ def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
     certificate_path, key_path = folder / "web.crt", folder / "web.key"
-    if not (certificate_path.exists() and key_path.exists()):
+    if not (is_whole(certificate_path) and is_whole(key_path)):
         host = socket.gethostname()
         names = [x509.DNSName(host), x509.DNSName(f"{host}.local"), x509.DNSName("localhost")]
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:64])])
@@ -199,6 +205,9 @@ def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        # A key without its certificate is made anew, never the other way round.
+        with suppress(OSError):
+            certificate_path.unlink(missing_ok=True)
         key_path = _kept(key_path, secret)
         certificate_path = _kept(certificate_path, made.public_bytes(serialization.Encoding.PEM))
     der = x509.load_pem_x509_certificate(certificate_path.read_bytes()).public_bytes(serialization.Encoding.DER)

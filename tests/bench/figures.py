@@ -64,9 +64,10 @@ def people_rows(series: Series) -> list[Figure]:
     commit_50, commit_99 = percentile(series.commit_s, 50), percentile(series.commit_s, 99)
     entry_50, entry_99 = percentile(series.committed_s, 50), percentile(series.committed_s, 99)
     event_50, event_99 = percentile(series.event_s, 50), percentile(series.event_s, 99)
+    late_99 = percentile(series.late_s, 99)
     around = (
-        f"at the 99th percentile of the same seconds one durable commit alone takes {_ms(commit_99)} and a thread wakes "
-        f"{_ms(percentile(series.late_s, 99))} late (three must); load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+        f"at the 99th percentile of the same seconds one durable commit alone takes {_ms(commit_99)} and a thread "
+        f"wakes {_ms(late_99)} late (three must); load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     )
     rest = f"{_ms(entry_50 - commit_50)} of it is not that one commit but deciding, folding and writing rows; {around}"
     after = f"the entry is there after {_ms(entry_99)}, then the answer is drawn; {around}"
