@@ -28,7 +28,7 @@ from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, fingerprint
 from kiosk.domain.shelf import Shelf
 from kiosk.domain.state import Badge, Decision, MachineState, Person, Session, State
 from kiosk.domain.timeline import Boot, Moment, Timeline
-from kiosk.projection import fold
+from kiosk.projection import fold, undisturbed
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import get_meta, put_meta
 from kiosk.store.schema import open_reader
@@ -141,8 +141,9 @@ def restore(path: Path, ledger: Ledger) -> State | None:
         return None
     if sha256(body).hexdigest() != head["sha256"]:
         return None
-    plain, ids, *sessions = body.split(b"\n")
-    return _state(json.loads(plain), dict(zip(json.loads(ids), sessions, strict=True)))
+    with undisturbed():
+        plain, ids, *sessions = body.split(b"\n")
+        return _state(json.loads(plain), dict(zip(json.loads(ids), sessions, strict=True)))
 
 
 def pack(session: Session) -> bytes:
@@ -232,8 +233,13 @@ def _machine_row(machine: MachineState) -> dict[str, Any]:
 
 def _machine(row: dict[str, Any]) -> MachineState:
     boots, ms, states = row["history"]
-    history = list(zip(map(Moment, boots, ms), map(intern, states), strict=True))
-    return MachineState(history, row["locked"], row["sessions"], list(map(Moment, *row["ended"])))
+    history = list(zip(_moments(boots, ms), map(intern, states), strict=True))
+    return MachineState(history, row["locked"], row["sessions"], _moments(*row["ended"]))
+
+
+def _moments(boots: list[int], ms: list[int]) -> list[Moment]:
+    """Many at once: a named tuple's own constructor takes half of a start."""
+    return list(map(partial(tuple.__new__, Moment), zip(boots, ms, strict=True)))
 
 
 def _flat(moments: list[Moment]) -> list[list[int]]:

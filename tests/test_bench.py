@@ -97,6 +97,17 @@ def test_a_commit_of_somebody_else_is_seen_when_readers_see_it_and_not_before(tm
         commits.close()
 
 
+def test_the_bench_of_a_long_history_judges_every_goal(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench.scale", "--days", "3", "--json", "--dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    figures = {each["key"]: each for each in json.loads(done.stdout)["figures"]}
+    judged = {"folded", "inclusion", "consistency", "append", "rebuild", "start"}
+    assert {key for key, each in figures.items() if each["goal"]} == judged
+    assert set(figures) == judged | {"bare", "parsed", "start_bare"}
+    assert all(value > 0 for each in figures.values() for value in each["values"].values())
+
+
 def test_the_percentile_of_few_values_is_one_of_them() -> None:
     from tests.bench.figures import percentile
 
