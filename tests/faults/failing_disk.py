@@ -5,6 +5,7 @@ A whole `sheber run` is tapped meanwhile, and started again on a disk that works
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import time
@@ -16,11 +17,13 @@ from random import Random
 
 from firmware_bridge.simulator.virtual_reader import VirtualReader
 from kiosk.clock import SystemClock, boottime_ms
-from tests.faults.kiosk_life import Life, LifeError
+from tests.faults.kiosk_life import RED, Life, LifeError
 from tests.faults.nursery import Nursery
 from tests.faults.oracle import LifeStory, Tap, judge
 from tests.faults.workshop import BADGES, READERS, prepare, write_lab
 
+LEDGER_FILE = re.compile(r"/kiosk\.db(-wal)?>")
+"""What an answer rests on; a secret or a snapshot that cannot be kept is made anew, and nothing is lost by it."""
 PATIENCE_S = 10.0
 TAPS = 6
 
@@ -46,9 +49,11 @@ class Outcome:
     struck: bool = False
     """Did the fault come about at all?"""
     sync_failed: bool = False
-    """Was it a synchronisation of a file? (SQLite ignores a failed one of the folder, and says so in its sources.)"""
+    """Was it a synchronisation of the ledger? (SQLite ignores a failed one of the folder, and says so.)"""
     status: int | None = None
     """Of the process; None where it went on until the end."""
+    red: bool = False
+    """Did it say that it does not record, until it had opened the disk again?"""
     answered: int = 0
     faults: Sequence[str] = ()
 
@@ -86,9 +91,10 @@ class Bench:
         life = self.life(data, strace=fault.options(trace))
         faults = self.use(life, stories[0], Random(str(fault)), TAPS)
         outcome.status, words = self.end(life, stories[0])
+        outcome.red = RED in words
         hits = [line for line in trace.read_text(encoding="utf-8", errors="replace").splitlines() if "INJECTED" in line]
         outcome.struck = bool(hits)
-        outcome.sync_failed = any("sync(" in hit and f"<{data}>" not in hit for hit in hits)
+        outcome.sync_failed = any("sync(" in hit and LEDGER_FILE.search(hit) for hit in hits)
         outcome.answered = len(stories[0].shown)
         faults += says_so(outcome.status, words, stories[0])
         faults += self.recovers(data, stories)
@@ -100,19 +106,19 @@ class Bench:
         return Life(self.nursery, self.lab, data, self.folder / "run.log", **options)
 
     def use(self, life: Life, story: LifeStory, chance: Random, taps: int) -> list[str]:
-        """Tap, one at a time, until it is enough or the process has ended. What is broken, in sentences."""
+        """Tap, one at a time, until it is enough, or it has ended or says it does not record. What is broken."""
         try:
             life.come_up()
         except LifeError as error:
-            return [] if life.has_ended else [f"it neither starts nor ends: {error}"]
+            return [] if life.has_ended or life.is_red else [f"it neither starts nor ends: {error}"]
         for _ in range(taps):
             tap = Tap(chance.choice(READERS), chance.choice(BADGES), boottime_ms())
             story.taps.append(tap)
             self.readers[tap.reader].tap(tap.uid)
             began_s = time.monotonic()
             while life.look(0.002) < len(story.taps):
-                if life.has_ended:
-                    return []
+                if life.has_ended or life.is_red:
+                    return []  # whoever taps now sees that nothing is recorded
                 if time.monotonic() - began_s > PATIENCE_S:
                     return [f"it lives, but did not answer a tap within {PATIENCE_S:g} s"]
             tap.over_ms, tap.answered = boottime_ms(), True

@@ -21,6 +21,7 @@ from tests.faults.nursery import ROOT, RUN, Nursery
 START_TIMEOUT_S = 30.0
 SCREEN = re.compile(r"^kiosk screen (http://\S+)$", re.MULTILINE)
 STAFF = re.compile(r"^staff side   (https?://\S+)$", re.MULTILINE)
+RED = "NOT RECORDING"
 TAP = re.compile(rb"id: (\d+)\nevent: tap\n")
 
 
@@ -130,6 +131,11 @@ class Life:
     def wait(self) -> int:
         """It ends by itself: the status, after reading what was shown."""
         return self._after(self._process.wait())
+
+    @property
+    def is_red(self) -> bool:
+        """Has it said that it does not record?"""
+        return RED in self.words()
 
     def words(self) -> str:
         """What it said."""
