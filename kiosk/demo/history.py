@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -85,8 +85,11 @@ class History:
         for index, day in enumerate(days):
             if day.weekday() == 6 and day != days[-1]:
                 continue
-            for visit in self._lessons(index, day):
-                told.extend(self._visit(visit))
+            lessons = list(self._lessons(index, day))
+            for visit in lessons:
+                told.extend(self._taps(visit))
+            for visit in self._at_the_machines(lessons):
+                told.extend(self._machine_day(visit))
             if day != days[-1]:
                 told.append((self._local_ms(day + timedelta(days=1), 8, 20), self._decide(day)))
         told.extend(self._last_afternoon(days[-1]))
@@ -103,7 +106,8 @@ class History:
         visit = Visit(
             self._people[person_id], self._lab.machine(machine_id), start + 5 * MINUTE_MS, start + 50 * MINUTE_MS
         )
-        for at_ms, what in sorted(self._visit(visit), key=lambda one: one[0]):
+        told = [*self._machine_day(visit), *self._taps(visit)]
+        for at_ms, what in sorted(told, key=lambda one: one[0]):
             for heard in what(state):
                 yield stamp_at(at_ms), heard
 
@@ -115,8 +119,12 @@ class History:
         start = self._local_ms(day, 15, 0)
         for person_id, machine_id, accident in LAST_AFTERNOON:
             machine = self._lab.machine(machine_id)
-            yield from self._visit(Visit(self._people[person_id], machine, start, start + 70 * MINUTE_MS, accident))
+            visit = Visit(self._people[person_id], machine, start, start + 70 * MINUTE_MS, accident)
+            yield from self._machine_day(visit)
+            yield from self._taps(visit)
             start += 90 * 1_000
+        # The kiosk stays on, so what was forgotten ends with the day.
+        yield self._local_ms(day, 23, 2), lambda _state: iter((o.Alive(),))
 
     def _lessons(self, index: int, day: date) -> Iterator[Visit]:
         """Who is where on a day: everybody once in the morning, most again before noon."""
@@ -137,8 +145,20 @@ class History:
                 begin = end + self._chance.randrange(4 * MINUTE_MS, 9 * MINUTE_MS)
                 free_from[machine.id] = begin
 
-    def _visit(self, visit: Visit) -> Iterator[Told]:
-        yield from self._machine_day(visit)
+    @staticmethod
+    def _at_the_machines(lessons: Sequence[Visit]) -> Iterator[Visit]:
+        """A machine says what it does once, however many are at it."""
+        crews: dict[str, list[Visit]] = {}
+        for visit in lessons:
+            if visit.machine.crew == 1:
+                yield visit
+            else:
+                crews.setdefault(visit.machine.id, []).append(visit)
+        for visits in crews.values():
+            first, last = min(visit.start_ms for visit in visits), max(visit.end_ms for visit in visits)
+            yield replace(visits[0], start_ms=first, end_ms=last, accident=None)
+
+    def _taps(self, visit: Visit) -> Iterator[Told]:
         badge_ref = self._badge_ref(visit.person.badges[0])
         reader = next(r.id for r in self._lab.readers if r.machine == visit.machine.id)
         read = o.BadgeRead(reader, badge_ref)
