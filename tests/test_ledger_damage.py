@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -275,7 +274,6 @@ def test_a_disk_that_cannot_be_read_is_no_damage(workshop: Workshop) -> None:
 
 def test_a_running_kiosk_says_that_a_ledger_was_put_aside(workshop: Workshop, tmp_path: Path) -> None:
     workshop.edit("UPDATE ledger SET bytes = x'00' WHERE seq = 3")
-    logging.getLogger("kiosk").setLevel(logging.CRITICAL)
     with running_kiosk(tmp_path) as (kiosk, _):
         from urllib.request import urlopen
 
