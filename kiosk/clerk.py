@@ -18,8 +18,7 @@ from kiosk.ballast import Ballast
 from kiosk.clock import Clock, boottime_ms
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.desk import NOT_RECORDING, Desk
-from kiosk.domain.entries import At, Entry, Stamp, to_object
-from kiosk.domain.timeline import STEP_MS
+from kiosk.domain.entries import Entry, to_object
 from kiosk.inbox import Heard, Inbox, Item
 from kiosk.proofs import canonical
 from kiosk.store.faults import DISK_FULL, disk_fault, forget_cache, require_tail
@@ -175,7 +174,11 @@ class Clerk(threading.Thread):
                 self._ballast.keep()
             if items or lost:
                 self._batch(desk, items, lost, beat_due)
-            elif beat_due or (due_s is not None and desk.seconds_to_next_due() == 0.0) or self._stepped(desk, stamp):
+            elif (
+                beat_due
+                or (due_s is not None and desk.seconds_to_next_due() == 0.0)
+                or not desk.core.state.timeline.follows(stamp)
+            ):
                 self._tell(desk.pass_time(heartbeat=beat_due))
 
     def _batch(self, desk: Desk, items: Sequence[Item], lost: int, beat_due: bool) -> None:
@@ -189,12 +192,6 @@ class Clerk(threading.Thread):
             answer.give()
         self._note_heard(desk)
         self._tell(entries)
-
-    def _stepped(self, desk: Desk, stamp: Stamp) -> bool:
-        """Does a synchronised wall clock say something else than the timeline?"""
-        timeline = desk.core.state.timeline
-        now = timeline.moment(At(stamp.boot, stamp.boot_ms))
-        return stamp.synced and (not timeline.certain(now) or abs(stamp.wall_ms - timeline.utc_ms(now)) > STEP_MS)
 
     def _note_heard(self, desk: Desk) -> None:
         ears = desk.core.watch.machines.ears

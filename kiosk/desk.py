@@ -17,7 +17,6 @@ from kiosk.domain.deadlines import next_due
 from kiosk.domain.entries import At, Entry, LogStarted, Stamp, TapRefused, to_object
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import evolve
-from kiosk.domain.timeline import STEP_MS
 from kiosk.inbox import Asked, Heard, Item
 from kiosk.projection import project, queue_released
 from kiosk.proofs import canonical
@@ -130,10 +129,6 @@ class Desk:
                     answers.append(self._answer(item))
             return self._settle(stamp, heartbeat=heartbeat), answers
 
-    def record(self, stamp: Stamp, heard: o.Observation) -> None:
-        """Hand one observation to the domain, inside the caller's transaction (`relive`)."""
-        self._hear(stamp, heard)
-
     def relive(self, observations: Iterable[tuple[Stamp, o.Observation | Command]]) -> list[Entry]:
         """A recorded stretch of history, through the same core, in one transaction."""
         stamp = self._clock.stamp()
@@ -201,9 +196,7 @@ class Desk:
 
     def _check_clock(self, stamp: Stamp) -> None:
         """A synchronised wall clock that the timeline does not follow is an observation of its own."""
-        timeline = self.core.state.timeline
-        now = timeline.moment(At(stamp.boot, stamp.boot_ms))
-        if stamp.synced and (not timeline.certain(now) or abs(stamp.wall_ms - timeline.utc_ms(now)) > STEP_MS):
+        if not self.core.state.timeline.follows(stamp):
             self._hear(stamp, o.ClockChanged())
 
     def _hear(self, stamp: Stamp, heard: o.Observation) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from kiosk.domain.manual import manual_entered
 from kiosk.domain.reviews import releases, releases_of_boot, reviewed
 from kiosk.domain.state import Person, State
 from kiosk.domain.taps import badge_read, close, crew_changed, picked
-from kiosk.domain.timeline import STEP_MS, Moment
+from kiosk.domain.timeline import Moment
 from kiosk.domain.watch import Watch
 
 
@@ -82,13 +82,12 @@ def _last_alive(state: State, booted: o.Booted) -> Moment | None:
 
 def _anchor(state: State, now: Moment, stamp: e.Stamp) -> Iterator[e.Body]:
     """A synchronised clock that the timeline does not follow yet is written down."""
-    if not stamp.synced:
+    if state.timeline.follows(stamp):
         return
     first = not state.timeline.certain(now)
-    if first or abs(stamp.wall_ms - state.timeline.utc_ms(now)) > STEP_MS:
-        yield e.ClockAnchored(state.timeline.at(now), stamp.wall_ms, "ntp" if first else "step")
-        if first:
-            yield from releases_of_boot(state, now.boot, now)
+    yield e.ClockAnchored(state.timeline.at(now), stamp.wall_ms, "ntp" if first else "step")
+    if first:
+        yield from releases_of_boot(state, now.boot, now)
 
 
 def _heard(state: State, watch: Watch, now: Moment, stamp: e.Stamp, heard: o.Observation) -> Iterator[e.Body]:

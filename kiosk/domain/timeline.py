@@ -171,6 +171,11 @@ class Timeline:
         """The moment's UTC label."""
         return moment.ms + self._boot(moment).offset_ms(moment.ms)
 
+    def follows(self, stamp: Stamp) -> bool:
+        """Is there nothing to anchor: is the clock not synchronised, or does it show what the timeline says?"""
+        now = self.moment(At(stamp.boot, stamp.boot_ms))
+        return not stamp.synced or (self.certain(now) and abs(stamp.wall_ms - self.utc_ms(now)) <= STEP_MS)
+
     def certain(self, moment: Moment) -> bool:
         """Has the moment's boot ever been anchored?"""
         return bool(self._boot(moment).anchors)
