@@ -19,8 +19,12 @@ from firmware_bridge.readers.base import Decoder
 READERS_GROUP, MACHINES_GROUP = "sheber.readers", "sheber.machines"
 
 READERS = {
+    "gwiot7941": "firmware_bridge.readers.gwiot7941:Gwiot7941",
+    "id12": "firmware_bridge.readers.id12:Id12",
     "line": "firmware_bridge.readers.line:Line",
+    "parallax": "firmware_bridge.readers.parallax:Parallax",
     "rdm6300": "firmware_bridge.readers.rdm6300:Rdm6300",
+    "wl134a": "firmware_bridge.readers.wl134a:Wl134a",
 }
 
 MACHINES = {

@@ -136,7 +136,7 @@ def test_a_payload_of_any_bytes_can_be_given_in_hex() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("reader", "rfid", CARD), "there is no reader protocol `rfid`; those there are: line, rdm6300"),
+        (("reader", "rfid", CARD), "there is no reader protocol `rfid`; those there are: "),
         (("machine", "haas", "--topic", "t", "--payload", "x"), "those there are: json, tasmota, text"),
         (("reader", "rdm6300", "xyz"), "HEX is not hex"),
         (("machine", "text", "--topic", "t", "--payload-hex", "xyz"), "--payload-hex is not hex"),

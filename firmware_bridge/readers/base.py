@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 FRAME_BYTES_MAX = 256
@@ -14,9 +14,13 @@ FRAME_BYTES_MAX = 256
 
 @dataclass(frozen=True)
 class Badge:
-    """A whole, checked frame; `uid` is upper-case hex as the reader sends it."""
+    """A whole, checked frame; `uid` is upper-case hex as the reader sends it.
+
+    `details` is what the frame tells beside the number, for people who look for faults; the number alone is who it is.
+    """
 
     uid: str
+    details: Mapping[str, str | int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def machine(
 
 
 def _reader_line(event: Event) -> dict[str, object]:
-    return {"badge": event.uid} if isinstance(event, Badge) else {"rejected": event.reason}
+    return {"badge": event.uid, **event.details} if isinstance(event, Badge) else {"rejected": event.reason}
 
 
 def _machine_line(told: Iterable[Told], thresholds: Mapping[str, float], *, last_known: bool) -> dict[str, object]:
