@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -125,11 +124,11 @@ def test_a_decision_on_more_than_the_presence_is_found(log: Log) -> None:
 @pytest.mark.parametrize(
     ("numbers", "sentence"),
     [
-        (replace(WHOLE, by_state_ms={"running": 60, "idle": 39}), "the machine time by state is 99 ms"),
-        (replace(WHOLE, credited_ms=101, uncredited_ms={"idle": -1}), "101 ms are credited of a presence of 100 ms"),
-        (replace(WHOLE, credited_ms=-1, uncredited_ms={"idle": 101}), "-1 ms are credited"),
-        (replace(WHOLE, credited_ms=71), "71 ms credited and 30 ms not do not make the presence of 100 ms"),
-        (replace(WHOLE, uncredited_ms={"a": 31, "b": -1}), "do not make the presence"),
+        (WHOLE._replace(by_state_ms={"running": 60, "idle": 39}), "the machine time by state is 99 ms"),
+        (WHOLE._replace(credited_ms=101, uncredited_ms={"idle": -1}), "101 ms are credited of a presence of 100 ms"),
+        (WHOLE._replace(credited_ms=-1, uncredited_ms={"idle": 101}), "-1 ms are credited"),
+        (WHOLE._replace(credited_ms=71), "71 ms credited and 30 ms not do not make the presence of 100 ms"),
+        (WHOLE._replace(uncredited_ms={"a": 31, "b": -1}), "do not make the presence"),
     ],
 )
 def test_numbers_of_a_session_that_do_not_add_up_are_found(numbers: Credit, sentence: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -38,17 +38,19 @@ class Terms:
     presence_counts: bool = False
     split: bool = False
     observer: bool = False
+    has_source: bool = False
+    """Is there anything that tells of the machine's states?"""
+    long_session_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(NamedTuple):
     """What the rules make of a session. Credited plus uncredited is the presence."""
 
     presence_ms: int
     by_state_ms: dict[str, int]
     credited_ms: int
     unverified_ms: int
-    uncredited_ms: dict[str, int] = field(default_factory=dict)
+    uncredited_ms: dict[str, int]
     counted_ms: int = 0
     """Machine time in counted states, whoever shares it."""
 
@@ -60,17 +62,17 @@ def cut(history: Sequence[tuple[int, str]], start: int, end: int) -> list[Stretc
     exist, and neighbours in the same state are one.
     """
     stretches: list[Stretch] = []
-    index = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0)
-    while index < len(history) and history[index][0] < end:
-        state = history[index][1]
-        left = max(history[index][0], start)
-        right = min(history[index + 1][0], end) if index + 1 < len(history) else end
+    index, count = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)
+    while index < count and history[index][0] < end:
+        at, state = history[index]
+        index += 1
+        left = at if at > start else start
+        right = history[index][0] if index < count and history[index][0] < end else end
         if right > left:
             if stretches and stretches[-1].state == state:
                 stretches[-1] = Stretch(stretches[-1].start, right, state)
             else:
                 stretches.append(Stretch(left, right, state))
-        index += 1
     return stretches
 
 
@@ -80,26 +82,29 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
     `crew` holds (moment, operators present) in ascending order and is looked at only where credit is split.
     """
     by_state: dict[str, int] = {}
-    for start, end, state in stretches:
-        by_state[state] = by_state.get(state, 0) + end - start
-    presence = sum(by_state.values())
-    counted = sum(ms for state, ms in by_state.items() if state in terms.counts)
-    if terms.observer:
-        codes = {"observer": presence} if presence else {}
-        return Credit(presence, by_state, 0, 0, codes, counted)
+    codes: dict[str, int] = {}
     credited: list[Stretch] = []
-    codes = {}
+    presence = counted = whole = 0
     for index, stretch in enumerate(stretches):
         start, end, state = stretch
-        if terms.presence_counts or state in terms.counts:
+        length = end - start
+        presence += length
+        by_state[state] = by_state.get(state, 0) + length
+        counts = state in terms.counts
+        if counts:
+            counted += length
+        if counts or terms.presence_counts:
+            whole += length
             credited.append(stretch)
             continue
         ms, code = _creditable(stretches, index, terms)
         if ms:
+            whole += ms
             credited.append(Stretch(start, start + ms, state))
-        if ms < end - start:
-            codes[code] = codes.get(code, 0) + end - start - ms
-    whole = sum(end - start for start, end, _ in credited)
+        if ms < length:
+            codes[code] = codes.get(code, 0) + length - ms
+    if terms.observer:
+        return Credit(presence, by_state, 0, 0, {"observer": presence} if presence else {}, counted)
     share = _shares(credited, crew) if terms.split else whole
     if share < whole:
         codes["shared"] = whole - share
@@ -109,7 +114,7 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
 
 def stated_credit(presence_ms: int) -> Credit:
     """What an instructor entered: credited as stated; of the machine nothing is known."""
-    return Credit(presence_ms, {"unknown": presence_ms} if presence_ms else {}, presence_ms, 0)
+    return Credit(presence_ms, {"unknown": presence_ms} if presence_ms else {}, presence_ms, 0, {})
 
 
 def _creditable(stretches: Sequence[Stretch], index: int, terms: Terms) -> tuple[int, str]:

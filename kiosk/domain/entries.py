@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, ClassVar, NamedTuple
 
 VERSION = 1
 
@@ -21,8 +22,7 @@ class EntryError(ValueError):
     """An entry that this program cannot read: written by a newer one, or damaged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """When something was heard, as the kiosk saw it (hours, section 8).
 
     `boot_ms` are milliseconds of CLOCK_BOOTTIME within the boot named by `boot`; `wall_ms` is what the wall clock
@@ -35,8 +35,7 @@ class Stamp:
     synced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(NamedTuple):
     """The moment at which something is effective: a boot and milliseconds within it."""
 
     boot: str
@@ -336,14 +335,13 @@ class ObservationsLost(Body):
 TYPES: dict[str, type[Body]] = {body.type: body for body in Body.__subclasses__()}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger."""
 
     seq: int
     stamp: Stamp
     nonce: str
-    body: Body = field(default_factory=Body)
+    body: Body
 
 
 def to_object(entry: Entry) -> dict[str, Any]:
@@ -352,7 +350,7 @@ def to_object(entry: Entry) -> dict[str, Any]:
         "v": VERSION,
         "seq": entry.seq,
         "type": entry.body.type,
-        "stamp": dataclasses.asdict(entry.stamp),
+        "stamp": entry.stamp._asdict(),
         "nonce": entry.nonce,
     }
     return common | {f.name: _plain(getattr(entry.body, f.name)) for f in dataclasses.fields(entry.body)}
@@ -360,17 +358,23 @@ def to_object(entry: Entry) -> dict[str, Any]:
 
 def from_object(value: Mapping[str, Any]) -> Entry:
     """The entry of a JSON object; `EntryError` for one that this program does not know."""
-    body_type = TYPES.get(value.get("type", ""))
-    if value.get("v") != VERSION or body_type is None:
+    reading = _READING.get(value.get("type", ""))
+    if value.get("v") != VERSION or reading is None:
         raise EntryError(
             f"entry {value.get('seq')} is of type {value.get('type')!r} version {value.get('v')}, which this program "
             "does not know: it was written by a newer one; update this program"
         )
-    fields = {name: value[name] for name in _NAMES[body_type] if name in value}
-    for name, read in _READERS[body_type]:
-        if name in fields:
-            fields[name] = read(fields[name])
-    return Entry(value["seq"], Stamp(**value["stamp"]), value["nonce"], body_type(**fields))
+    try:
+        seq, stamp, nonce, *told = reading.pick(value)
+    except KeyError:  # a field that was added later has a default
+        told = [value[name] if name in value else reading.defaults[name] for name in reading.names]
+        seq, stamp, nonce = value["seq"], value["stamp"], value["nonce"]
+    body = object.__new__(reading.body_type)
+    fields = body.__dict__  # a frozen record's own constructor takes as long as all the rest
+    fields.update(zip(reading.names, told, strict=True))
+    for name, read in reading.readers:
+        fields[name] = read(fields[name])
+    return Entry(seq, Stamp(**stamp), nonce, body)
 
 
 def _plain(value: Any) -> Any:
@@ -383,11 +387,20 @@ def _read_at(value: Mapping[str, Any] | None) -> At | None:
     return None if value is None else At(value["boot"], value["boot_ms"])
 
 
-# A million entries are read at a start: what each type consists of is looked up once.
-_NAMES = {body: tuple(f.name for f in dataclasses.fields(body)) for body in TYPES.values()}
 _READ_AS: dict[str, Callable[[Any], Any]] = {"At": _read_at, "At | None": _read_at, "tuple[str, ...]": tuple}
 """By annotation: what JSON has no word for."""
-_READERS = {
-    body: tuple((f.name, _READ_AS[str(f.type)]) for f in dataclasses.fields(body) if str(f.type) in _READ_AS)
-    for body in TYPES.values()
-}
+
+
+class _Reading:
+    """How an entry of one type is read. There are a million of them: what a type consists of is looked up once."""
+
+    def __init__(self, body_type: type[Body]) -> None:
+        fields = dataclasses.fields(body_type)
+        self.body_type = body_type
+        self.names = tuple(f.name for f in fields)
+        self.pick = itemgetter("seq", "stamp", "nonce", *self.names)
+        self.readers = tuple((f.name, _READ_AS[str(f.type)]) for f in fields if str(f.type) in _READ_AS)
+        self.defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
+
+_READING = {name: _Reading(body_type) for name, body_type in TYPES.items()}

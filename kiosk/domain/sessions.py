@@ -17,11 +17,12 @@ def evolve(state: State, entry: e.Entry) -> State:
     """Follow one entry."""
     body = entry.body
     # The first stamp of a boot begins it, but its predecessor's last sign of life must be known before.
-    if isinstance(body, e.BootStarted) and body.last_alive is not None:
-        state.timeline.alive_until(body.last_alive)
-    version = state.timeline.version
-    state.last = state.timeline.hear(entry.stamp)
-    if state.timeline.version != version:
+    timeline = state.timeline
+    if type(body) is e.BootStarted and body.last_alive is not None:
+        timeline.alive_until(body.last_alive)
+    version = timeline.version
+    state.last = timeline.hear(entry.stamp)
+    if timeline.version != version:
         _relabelled(state, state.last.boot)
     state.size = entry.seq + 1
     follow = _FOLLOW.get(type(body))
@@ -189,12 +190,13 @@ def _process_chosen(state: State, _entry: e.Entry, body: e.ProcessChosen) -> Non
 @_follows(e.SessionClosed)
 def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> None:
     session = state.sessions[body.session]
+    machine = state.machine(session.machine)
     session.closed = state.timeline.moment(body.at)
     session.reason = intern(body.reason)
     session.closed_by = intern(body.closed_by)
     state.closed_in.setdefault(session.closed.boot, []).append(session.id)
-    _note_end(state.machine(session.machine), state.sessions)
-    _touch_since(state, session.machine, session.closed)
+    _note_end(machine, state.sessions)
+    _touch_since(state, machine, session.closed)
     state.open_by_machine[session.machine].remove(session.id)
     state.open_by_person[session.person_ref].remove(session.id)
     state.touched.add(session.id)
@@ -210,9 +212,10 @@ def _still_here(state: State, _entry: e.Entry, body: e.StillHere) -> None:
 @_follows(e.StateChanged)
 def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     moment = state.timeline.moment(body.at)
-    state.machine(body.machine).history.append((moment, intern(body.state)))
+    machine = state.machine(body.machine)
+    machine.history.append((moment, intern(body.state)))
     state.touched_machines.add(body.machine)
-    _touch_since(state, body.machine, moment)
+    _touch_since(state, machine, moment)
 
 
 def _note_end(machine: MachineState, sessions: Mapping[int, Session]) -> None:
@@ -224,10 +227,13 @@ def _note_end(machine: MachineState, sessions: Mapping[int, Session]) -> None:
         machine.ended.append(max(closed, machine.ended[-1]) if machine.ended else closed)
 
 
-def _touch_since(state: State, machine_id: str, moment: Moment) -> None:
+def _touch_since(state: State, machine: MachineState, moment: Moment) -> None:
     """The sessions on a machine that were there after a moment and are not decided are cut again."""
-    machine = state.machine(machine_id)
-    for session_id in machine.sessions[bisect_right(machine.ended, moment) :]:
+    ended = machine.ended
+    over = len(ended)
+    if ended and ended[-1] > moment:
+        over = bisect_right(ended, moment)
+    for session_id in machine.sessions[over:]:
         session = state.sessions[session_id]
         if session.closed is None or (session.closed > moment and not session.decisions):
             state.touched.add(session_id)
@@ -242,11 +248,15 @@ def _machine_locked(state: State, _entry: e.Entry, body: e.MachineLocked) -> Non
 @_follows(e.SessionReviewed)
 def _session_reviewed(state: State, entry: e.Entry, body: e.SessionReviewed) -> None:
     session = state.sessions[body.session]
-    now = state.timeline.moment(e.At(entry.stamp.boot, entry.stamp.boot_ms))
+    now = state.last
+    assert now is not None  # the moment of this entry
     # The first decision freezes what the rules made of the session; a later one decides on the same numbers.
-    numbers = session.decisions[-1].numbers if session.decisions else state.numbers(session, now)
+    if session.decisions:
+        numbers, flags = session.decisions[-1].numbers, session.decisions[-1].flags
+    else:
+        numbers = state.numbers(session, now)
+        flags = state.flags(session, numbers)
     credited = {"approved": numbers.credited_ms, "rejected": 0}.get(body.decision, body.credited_ms or 0)
-    flags = session.decisions[-1].flags if session.decisions else state.flags(session, numbers)
     session.decisions.append(
         Decision(
             seq=entry.seq,

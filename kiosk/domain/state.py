@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
@@ -52,7 +52,7 @@ class Badge:
     blocked: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class MachineState:
     """A machine's past and whether an instructor withdrew it."""
 
@@ -68,8 +68,7 @@ class MachineState:
         return self.history[-1][1] if self.history else "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """An instructor's decision and the numbers it froze."""
 
     seq: int
@@ -121,6 +120,11 @@ class Session:
     def review(self) -> str:
         """`pending`, or the latest decision."""
         return self.decisions[-1].decision if self.decisions else "pending"
+
+    @property
+    def corrected(self) -> bool:
+        """Did a decision change the numbers?"""
+        return bool(self.decisions) and any(decision.decision == "adjusted" for decision in self.decisions)
 
     @property
     def counts(self) -> tuple[str, ...]:
@@ -221,6 +225,8 @@ class State:
                 presence_counts=session.presence_counts,
                 split=rules.of_machine(session.machine, "crew_credit") == "split",
                 observer=session.role == "observer",
+                has_source=rules.of_machine(session.machine, "has_source"),
+                long_session_ms=rules.of_machine(session.machine, "long_session_ms"),
             )
         return terms
 
@@ -228,9 +234,13 @@ class State:
         """A machine's states from one moment to another, on the axis."""
         history = self.machine(machine_id).history
         axis = self.timeline.axis
-        first = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0)
-        last = bisect_right(history, (end, AFTER_ALL), first)
-        known = [(axis(moment), state) for moment, state in history[first:last]]
+        known = []
+        index, count = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)
+        # A session is short beside the years of a machine: its end is met soon after its start.
+        while index < count and history[index][0] <= end:
+            moment, state = history[index]
+            known.append((axis(moment), state))
+            index += 1
         left = axis(start)
         if not known or known[0][0] > left:
             known.insert(0, (left, "unknown"))
@@ -253,17 +263,24 @@ class State:
 
     def flags(self, session: Session, numbers: Credit) -> tuple[str, ...]:
         """Why an instructor should look, worst first; empty is clean."""
-        has_source = session.rules.of_machine(session.machine, "has_source") and not session.manual
-        raised = {
-            "clock_uncertain": not self.timeline.certain(session.opened),
-            "status_lost": has_source and numbers.by_state_ms.get("unknown", 0) * 10 > numbers.presence_ms,
-            "closed_by_system": session.closed_by == "system",
-            "no_machine_time": has_source and numbers.counted_ms == 0,
-            "too_long": numbers.presence_ms > session.rules.of_machine(session.machine, "long_session_ms"),
-            "no_process": session.process is None,
-            "corrected": any(d.decision == "adjusted" for d in session.decisions),
-        }
-        return tuple(flag for flag in FLAGS if raised.get(flag))
+        terms = self._terms_of(session)
+        has_source = terms.has_source and not session.manual
+        raised = []  # in the order of FLAGS
+        if not self.timeline.certain(session.opened):
+            raised.append("clock_uncertain")
+        if has_source and numbers.by_state_ms.get("unknown", 0) * 10 > numbers.presence_ms:
+            raised.append("status_lost")
+        if session.closed_by == "system":
+            raised.append("closed_by_system")
+        if has_source and numbers.counted_ms == 0:
+            raised.append("no_machine_time")
+        if numbers.presence_ms > terms.long_session_ms:
+            raised.append("too_long")
+        if session.process is None:
+            raised.append("no_process")
+        if session.corrected:
+            raised.append("corrected")
+        return tuple(raised)
 
     def evidence(self, session: Session, numbers: Credit) -> str:
         """`manual`, or `badge+machine` where any state was known and counts for something, else `badge`."""
@@ -279,7 +296,7 @@ def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple
         numbers = state.numbers(session, now)
         return numbers, state.flags(session, numbers)
     flags = set(session.decisions[-1].flags)
-    if any(d.decision == "adjusted" for d in session.decisions):
+    if session.corrected:
         flags.add("corrected")
     if state.timeline.certain(session.opened):
         flags.discard("clock_uncertain")  # dated after the decision

@@ -32,7 +32,7 @@ class Moment(NamedTuple):
     ms: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Boot:
     """One run between power-on and power-off."""
 
@@ -80,20 +80,21 @@ class Timeline:
 
     def hear(self, stamp: Stamp) -> Moment:
         """Note a sign of life; the first stamp of an unknown boot begins it."""
-        number = self._numbers.get(stamp.boot)
+        name, boot_ms, wall_ms, _ = stamp
+        offset_ms = wall_ms - boot_ms
+        number = self._numbers.get(name)
         if number is None:
             number = len(self.boots)
-            self._numbers[stamp.boot] = number
-            self.boots.append(Boot(stamp.boot, stamp.boot_ms, stamp.boot_ms, stamp.wall_ms - stamp.boot_ms))
+            self._numbers[name] = number
+            self.boots.append(Boot(name, boot_ms, boot_ms, offset_ms))
             self._rebase(number)
         boot = self.boots[number]
-        boot.last_ms = max(boot.last_ms, stamp.boot_ms)
-        offset_ms = stamp.wall_ms - stamp.boot_ms
+        boot.last_ms = max(boot.last_ms, boot_ms)
         # Two clocks that are read one after the other differ by a millisecond now and then: that is no step.
-        if abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
+        if offset_ms != boot.wall_offset_ms and abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
             boot.wall_offset_ms = offset_ms
             self.version += not boot.anchors
-        return Moment(number, stamp.boot_ms)
+        return Moment(number, boot_ms)
 
     def put_back(self, boots: list[Boot], version: int) -> None:
         """All boots as they once stood, with their places on the axis."""
@@ -151,12 +152,13 @@ class Timeline:
 
     def axis(self, moment: Moment) -> int:
         """The moment's place on the axis, in milliseconds; later moments never lie before earlier ones."""
-        boot = self._boot(moment)
-        place = boot.base_ms + moment.ms
-        if moment.ms <= boot.last_ms or not 0 <= moment.boot < len(self.boots) - 1:
+        number, ms = moment
+        boot = _STATED if number == _NO_BOOT else self.boots[number]
+        place = boot.base_ms + ms
+        if ms <= boot.last_ms or not 0 <= number < len(self.boots) - 1:
             return place
         # In a gap that was measured again since: it may have become too short for the moment.
-        after = self.boots[moment.boot + 1]
+        after = self.boots[number + 1]
         return min(place, after.base_ms + after.first_ms)
 
     def on_axis(self, axis_ms: int) -> Moment:
