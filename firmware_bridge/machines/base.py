@@ -51,7 +51,15 @@ class Rejected:
     why: str
 
 
-Told = Reported | Gone | Ignored | Rejected
+@dataclass(frozen=True)
+class Asked:
+    """What the source needs to be asked, in its own words. No sign of life; the link says it, at its own pace."""
+
+    topic: str
+    payload: bytes
+
+
+Told = Reported | Gone | Ignored | Rejected | Asked
 
 NOT_OURS = Ignored("another topic")
 
@@ -80,6 +88,18 @@ class Dialect(ABC):
     @abstractmethod
     def default_stale_after_ms(self) -> int | None:
         """Milliseconds of silence after which nothing is known; None for a source that speaks only of changes."""
+
+    def forget(self) -> None:  # noqa: B027  most dialects remember nothing
+        """The connection is new: whatever was added up from earlier messages may have changed unheard."""
+
+    def greeting(self) -> tuple[Asked, ...]:
+        """What to ask once a new connection hears the topics, so that nothing need be waited for."""
+        return ()
+
+    def describe(self, topic: str, payload: bytes) -> Mapping[str, object]:
+        """What else a message holds, for a person who looks for a fault; JSON values. Never raises."""
+        del topic, payload
+        return {}
 
     @abstractmethod
     def _tell(self, topic: str, payload: bytes) -> list[Told]:
