@@ -1,62 +1,62 @@
-"""The paho client: subscribe, translate, deliver, acknowledge once stored.
+"""The link to the broker: subscribe, translate, deliver, acknowledge once stored.
 
 paho's own thread dies of an exception in a handler and still says it is connected. So every handler is total: what
-cannot be foreseen goes to `on_crash`, which ends the process, and `is_deaf` tells a watchdog that the thread is gone.
+cannot be foreseen goes to `on_crash`, which ends the process. A thread of our own opens one connection after another
+and asks each for an echo: a line whose other end is silent, or a loop that lives and does nothing, is given up, and
+`is_deaf` tells a watchdog of a loop that not even that ends.
 The session is clean: a broker hands out the oldest of what it kept, unmarked, and what was said while we were away is
 unknown. An acknowledgement after storage is only back-pressure; the broker is never the record.
 """
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.matcher import MQTTMatcher
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_bridge.delivery import Deliver
 from firmware_bridge.machines.base import Dialect, Gone, Reported, Told
 from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX
+from firmware_bridge.mqtt_client import (
+    Broker,
+    OneConnection,
+    Presence,
+    connect,
+    hung_up,
+    new_connection,
+    refusal,
+    why,
+)
+from firmware_bridge.mqtt_topics import Routes, fewest
 from firmware_bridge.observations import BrokerChanged, MachineReported, Observation, SourceLost
 from firmware_bridge.options import OptionError
 
-KEEPALIVE_S = 10
-"""A broker that vanished without a word is noticed within one and a half of these."""
-RECONNECT_S_MIN, RECONNECT_S_MAX = 1, 4
-CONNECT_TIMEOUT_S = 2.0
+log = logging.getLogger(__name__)
+
+PAUSES_S = (0.5, 1.0, 2.0, 2.5)
+"""Between attempts to connect; the last for as long as it takes."""
+STEADY_S = 5.0
+"""A connection that held so long earns a quick first attempt after its loss."""
+ECHO_EVERY_S, ECHO_PATIENCE_S = 4.0, 8.0
+"""A line that went silent is given up within their sum; the broker keeps longer silence of ours."""
+ECHO = "sheber/echo"
+"""A filter we never subscribe to: unsubscribing from it reaches nobody, and every broker confirms it."""
+TICK_S = 0.25
+ENDING_S = 2.0
 FAREWELL_S = 0.3
-UNSENT_MAX = 1_000
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where the broker is and who we are to it. Secrets are file names; TLS is used where `ca_file` is set."""
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str | None = None
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-
-
-@dataclass(frozen=True)
-class Presence:
-    """A retained topic that says whether we are there: `offline` is the last will."""
-
-    topic: str
-    online: str = "online"
-    offline: str = "offline"
+HEADER_BYTES = 16
+"""What a publication is longer than its topic and payload, at most."""
 
 
 class MqttLink:
@@ -71,52 +71,58 @@ class MqttLink:
         *,
         client_id: str = "",
         presence: Presence | None = None,
+        echo_every_s: float = ECHO_EVERY_S,
+        echo_patience_s: float = ECHO_PATIENCE_S,
     ) -> None:
         """`machines` are pairs of a machine's id and its source; several may share a topic."""
         self._broker = broker
         self._machines = tuple(machines)
         self._deliver = deliver
         self._on_crash = on_crash
+        self._client_id = client_id
         self._presence = presence
-        self._routes = _routes(self._machines)
+        self._echo_every_s, self._echo_patience_s = echo_every_s, echo_patience_s
+        self._routes = Routes({index: dialect.topics() for index, (_, dialect) in enumerate(self._machines)})
         self._filters = fewest(topic for _, dialect in self._machines for topic in dialect.topics())
         self._outcomes: dict[str, Counter[str]] = {machine: Counter() for machine, _ in self._machines}
         self._totals: Counter[str] = Counter()
         self._connected: bool | None = None
-        self._connection = 0
         self._problem = ""
-        self._running = False
+        self._cause = ""
+        """Why the connection at hand cannot last, once that is known."""
+        self._largest: int | None = None
+        """The longest packet that the broker takes, where it says so."""
+        self._stuck = False
+        self._asked_s: float | None = None
+        """Since when an echo is waited for."""
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        """The connection at hand ended, or is to."""
         self._lock = threading.Lock()
         self._kept: dict[str, str] = {}
         """The retained topics we published, to be said again to a broker that came back."""
-        self._client = self._make_client(client_id)
+        self._fleeting: dict[tuple[str, str], MQTTMessageInfo | None] = {}
+        """What is not retained, by topic and payload: the last of each."""
+        self._client: OneConnection | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin; a broker that is not there yet is waited for. Raises `OptionError` for an unreadable secret."""
-        self._log_in()
-        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
-        self._running = True
-        self._client.loop_start()
+        new_connection(self._broker, self._client_id, self._presence)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """Say goodbye and end the thread. May be called again."""
-        if not self._running:
-            return
-        self._running = False
-        if self._connected and self._presence is not None:
-            # A clean goodbye sends no will, so the word is said by hand.
-            farewell = self._client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
-            # It was lost this very moment: then the will says it.
-            with suppress(RuntimeError, ValueError):
-                farewell.wait_for_publish(FAREWELL_S)
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Say goodbye and end the threads. May be called again."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            self._over.set()
+            thread.join(ENDING_S)
 
     def is_deaf(self) -> bool:
-        """Is paho's thread dead while it should run? Nothing else would tell: it still claims to be connected."""
-        # paho has no public word for this; `_thread` is None once the thread ended.
-        thread = self._client._thread
-        return self._running and (thread is None or not thread.is_alive())
+        """Will nothing be heard any more, although it should? Nothing else would tell; only a new process helps."""
+        return self._thread is not None and (self._stuck or not self._thread.is_alive())
 
     @property
     def connected(self) -> bool:
@@ -133,110 +139,193 @@ class MqttLink:
         return {machine: dict(outcomes) for machine, outcomes in self._outcomes.items()}
 
     def totals(self) -> dict[str, int]:
-        """Of the link: messages, too_long, bad_topic, connections, dropped_publish."""
+        """Of the link: messages, too_long, bad_topic, connections, silences, unreadable, dropped_publish."""
         return dict(self._totals)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> None:
         """Say something at QoS 1, from any thread. Never waits.
 
         What is retained is a state: the newest is said again after each reconnection. What is not is worth nothing
-        later, and is dropped while the broker is away.
+        later: it is dropped while the broker is away, or has not yet confirmed the same word said before.
         """
         if retain:
             with self._lock:
                 self._kept[topic] = payload
-        if not self._connected:
+        client = self._client
+        if client is None or not self._connected:
             self._totals["dropped_publish"] += not retain
             return
-        self._client.publish(topic, payload, qos=1, retain=retain)
+        if retain:
+            self._say(client, topic, payload, retain=True)
+        elif _is_under_way(self._fleeting.get((topic, payload))):
+            self._totals["dropped_publish"] += 1
+        else:
+            self._fleeting[topic, payload] = self._say(client, topic, payload, retain=False)
 
-    # -- what paho calls, in its own thread ---------------------------------------------------------------------------
+    def _say(self, client: Client, topic: str, payload: str, *, retain: bool) -> MQTTMessageInfo | None:
+        size = len(topic.encode()) + len(payload.encode()) + HEADER_BYTES
+        if self._largest is not None and size > self._largest:
+            self._totals["dropped_publish"] += 1
+            self._problem = f"the broker takes packets of {self._largest} bytes at most; raise its max_packet_size"
+            return None
+        return client.publish(topic, payload, qos=1, retain=retain)
 
-    def _make_client(self, client_id: str) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=True,
-            protocol=MQTTv311,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
-        client.max_queued_messages_set(UNSENT_MAX)
-        if self._presence is not None:
-            client.will_set(self._presence.topic, self._presence.offline, qos=1, retain=True)
+    # -- our own thread: one connection after another -----------------------------------------------------------------
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                self._connect_once()
+            except Exception as error:  # noqa: BLE001  a fault of ours
+                self._on_crash(error)
+                return
+            attempt = 0 if time.monotonic() - began_s > STEADY_S else attempt + 1
+            self._stopping.wait(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+
+    def _connect_once(self) -> None:
+        """One connection, from its first byte to its end."""
+        self._cause, self._largest = "", None
+        self._asked_s = time.monotonic()  # the first echo is the answer to our greeting
+        self._over.clear()
+        if self._stopping.is_set():
+            return
+        try:
+            client = self._make_client()
+            connect(client, self._broker)
+        except OptionError as error:
+            self._lost(str(error))
+            return
+        except (OSError, ValueError) as error:
+            self._lost(why(error, self._broker))
+            return
+        self._client = client
+        client.loop_start()
+        self._attend(client)
+        self._end(client)
+
+    def _make_client(self) -> OneConnection:
+        client = new_connection(self._broker, self._client_id, self._presence)
+        client.on_unreadable = self._unreadable
         client.on_connect = partial(self._guarded, self._came)
-        client.on_connect_fail = partial(self._guarded, self._not_there)
         client.on_disconnect = partial(self._guarded, self._went)
         client.on_subscribe = partial(self._guarded, self._subscribed)
+        client.on_unsubscribe = partial(self._guarded, self._echoed)
         client.on_message = partial(self._guarded, self._heard)
         return client
 
-    def _log_in(self) -> None:
-        broker = self._broker
-        if broker.username is not None:
-            self._client.username_pw_set(broker.username, _secret(broker.password_file))
-        if broker.ca_file:
-            try:
-                self._client.tls_set(broker.ca_file, broker.cert_file or None, broker.key_file or None)
-            except (OSError, ValueError) as error:
-                raise OptionError("mqtt.ca_file", f"cannot be used ({error}); check the TLS files") from error
+    def _attend(self, client: Client) -> None:
+        """Until the connection is over; one that gives no echo is given up."""
+        asked_last_s = time.monotonic()
+        while not self._over.wait(TICK_S):
+            now_s = time.monotonic()
+            if self._echo_is_late(now_s):
+                self._totals["silences"] += 1
+                self._cause = f"the broker at {self._broker.where} is silent; restart it"
+                return
+            if self._asked_s is None and now_s - asked_last_s > self._echo_every_s:
+                self._asked_s = asked_last_s = now_s
+                client.unsubscribe(ECHO)
 
-    def _guarded(self, handler: Callable[..., None], *arguments: Any) -> None:
+    def _echo_is_late(self, now_s: float) -> bool:
+        asked_s = self._asked_s
+        return asked_s is not None and now_s - asked_s > self._echo_patience_s
+
+    def _end(self, client: Client) -> None:
+        """The end of a connection: with a goodbye where we stop, by force where the other end is silent."""
+        if self._stopping.is_set():
+            if self._connected and self._presence is not None:
+                # A clean goodbye sends no will, so the word is said by hand.
+                farewell = client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
+                # It was lost this very moment: then the will says it.
+                with suppress(RuntimeError, ValueError):
+                    farewell.wait_for_publish(FAREWELL_S)
+            client.disconnect()
+        elif not self._over.is_set():
+            self._lost(self._cause)
+            wire = client.socket()
+            if wire is not None:
+                with suppress(OSError):
+                    wire.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+        # paho has no public word for its thread, and its own way to wait for it fails where it just ended.
+        thread: threading.Thread | None = client._thread
+        if thread is not None:
+            thread.join(ENDING_S)
+            self._stuck = thread.is_alive() and not self._stopping.is_set()
+        self._client = None
+        self._fleeting.clear()
+
+    # -- what paho calls, in its own thread ---------------------------------------------------------------------------
+
+    def _guarded(self, handler: Callable[..., None], client: Client, *arguments: Any) -> None:
         try:
-            handler(*arguments)
+            handler(client, *arguments)
         except Exception as error:  # noqa: BLE001  an exception here would kill paho's thread in silence
             self._on_crash(error)
 
     def _came(
-        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._asked_s = None
         if reason.is_failure:
-            self._lost(f"the broker refuses us: {reason}; check username and password_file")
+            self._cause = refusal(reason)
+            self._lost(self._cause)
             return
-        self._connection += 1
         self._totals["connections"] += 1
+        self._largest = getattr(properties, "MaximumPacketSize", None)
         self._problem = ""
         self._connected = True
+        for _, dialect in self._machines:
+            dialect.forget()
         self._deliver(BrokerChanged(True))
         if self._presence is not None:
-            client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
-        if self._filters:
-            client.subscribe([(topic, 1) for topic in self._filters])
-        else:
-            self._say_kept(client)
-
-    def _subscribed(
-        self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._problem = "the broker refuses a subscription; check its access list"
-        # Not in `_came`: paho sends what was unacknowledged when the connection broke right after that, and an old
-        # state would overwrite the new one.
-        self._say_kept(client)
-
-    def _say_kept(self, client: Client) -> None:
+            self._say(client, self._presence.topic, self._presence.online, retain=True)
         with self._lock:
             kept = dict(self._kept)
         for topic, payload in kept.items():
-            client.publish(topic, payload, qos=1, retain=True)
+            self._say(client, topic, payload, retain=True)
+        if self._filters:
+            client.subscribe([(topic, 1) for topic in self._filters])
 
-    def _not_there(self, _client: Client, _data: object) -> None:
-        where = f"{self._broker.host}:{self._broker.port}"
-        self._lost(f"no broker answers at {where}; start it, or correct [mqtt]")
+    def _subscribed(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = [topic for topic, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        if refused:
+            self._problem = f"the broker refuses to send us {', '.join(refused)}; check its access list"
+            log.warning(self._problem)
+
+    def _echoed(
+        self, _client: Client, _data: object, _mid: int, _reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._asked_s = None
 
     def _went(
         self,
-        _client: Client,
+        client: Client,
         _data: object,
         _flags: DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        if self._running:
-            self._lost(self._problem or f"the broker is lost: {reason}")
+        if client is self._client and not self._stopping.is_set():
+            answered = self._connected or self._cause
+            lost = f"the broker is lost: {reason}" if answered else hung_up(self._broker)
+            self._lost(self._cause or lost)
+        self._over.set()
+
+    def _unreadable(self, error: Exception) -> None:
+        """A packet that paho cannot read; what can be sent so in MQTT 5 cannot in 3.1.1, so we go on with that."""
+        self._totals["unreadable"] += 1
+        log.warning("the broker sent a packet that cannot be read (%s); going on in MQTT 3.1.1", error)
+        self._broker = replace(self._broker, version="3.1.1")
+        self._lost("the broker sent a packet that cannot be read; connecting again")
+        self._over.set()
 
     def _lost(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warning(problem)
         self._problem = problem
         if self._connected is not False:
             self._connected = False
@@ -245,7 +334,7 @@ class MqttLink:
     def _heard(self, client: Client, _data: object, message: MQTTMessage) -> None:
         self._totals["messages"] += 1
         observations = self._translate(message)
-        acknowledge = partial(self._acknowledge, client, message.mid, message.qos, self._connection)
+        acknowledge = partial(self._acknowledge, client, message.mid, message.qos)
         for observation in observations[:-1]:
             self._deliver(observation)
         if observations:
@@ -253,9 +342,9 @@ class MqttLink:
         else:
             acknowledge()
 
-    def _acknowledge(self, client: Client, mid: int, qos: int, connection: int) -> None:
+    def _acknowledge(self, client: Client, mid: int, qos: int) -> None:
         # On a new connection the same number is another message.
-        if connection == self._connection:
+        if client is self._client:
             client.ack(mid, qos)
 
     def _translate(self, message: MQTTMessage) -> list[Observation]:
@@ -267,11 +356,9 @@ class MqttLink:
         except UnicodeDecodeError:
             self._totals["bad_topic"] += 1
             return []
-        matches = self._routes.iter_match(topic)  # type: ignore[no-untyped-call]
-        concerned = sorted({index for indices in matches for index in indices})
         observations: list[Observation] = []
-        for machine, dialect in (self._machines[index] for index in concerned):
-            for told in dialect.translate(topic, message.payload, message.retain):
+        for machine, dialect in (self._machines[index] for index in self._routes.concerned(topic)):
+            for told in dialect.translate(topic, bytes(message.payload), message.retain):
                 self._outcomes[machine][_outcome(told)] += 1
                 observation = _observation(machine, told, message.retain)
                 if observation is not None:
@@ -279,33 +366,13 @@ class MqttLink:
         return observations
 
 
-def fewest(filters: Iterable[str]) -> tuple[str, ...]:
-    """The same topics by fewer filters: a broker may send a message once for each filter that matches it."""
-    each = tuple(dict.fromkeys(filters))
-    return tuple(one for one in each if not any(other != one and covers(other, one) for other in each))
-
-
-def covers(wide: str, narrow: str) -> bool:
-    """Does `wide` match every topic that `narrow` matches?"""
-    levels = narrow.split("/")
-    for index, level in enumerate(wide.split("/")):
-        if level == "#":
-            return True
-        if index >= len(levels) or levels[index] == "#" or level not in ("+", levels[index]):
-            return False
-    return wide.count("/") == narrow.count("/")
-
-
-def _routes(machines: Sequence[tuple[str, Dialect]]) -> MQTTMatcher:
-    """Topic filters to the indices of the machines that asked for them."""
-    routes: dict[str, list[int]] = {}
-    for index, (_, dialect) in enumerate(machines):
-        for topic in dialect.topics():
-            routes.setdefault(topic, []).append(index)
-    matcher = MQTTMatcher()  # type: ignore[no-untyped-call]
-    for topic, indices in routes.items():
-        matcher[topic] = tuple(indices)
-    return matcher
+def _is_under_way(said: MQTTMessageInfo | None) -> bool:
+    if said is None:
+        return False
+    try:
+        return not said.is_published()
+    except (RuntimeError, ValueError):
+        return False  # it never left
 
 
 def _observation(machine: str, told: Told, retained: bool) -> Observation | None:
@@ -322,12 +389,3 @@ def _outcome(told: Told) -> str:
     if isinstance(told, Reported) and told.unmapped:
         return "unmapped"
     return type(told).__name__.lower()
-
-
-def _secret(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("mqtt.password_file", f"cannot be read ({error}); name a file with the password") from error

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from firmware_bridge import registry
-from firmware_bridge.mqtt_link import Broker, MqttLink, Presence
+from firmware_bridge.mqtt_client import Broker, Presence
+from firmware_bridge.mqtt_link import MqttLink
 from firmware_bridge.observations import Observation, ReaderChanged
 from firmware_bridge.serial_link import SerialLink
 from kiosk.clerk import Clerk
@@ -251,6 +252,7 @@ def broker(mqtt: Mqtt) -> Broker:
         ca_file=mqtt.ca_file,
         cert_file=mqtt.cert_file,
         key_file=mqtt.key_file,
+        version=mqtt.version,
     )
 
 

@@ -208,6 +208,8 @@ class Mqtt:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    version: str = "3.1.1"
+    """Of MQTT: `3.1.1` or `5`."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from lab_config.tables import Table
 
 DELIVER = ("webhook", "pull", "file")
 RELEASE = ("approved", "with-pending")
+MQTT_VERSIONS = ("3.1.1", "5")
 EVIDENCE = ("badge+machine", "badge", "manual")
 
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\s\[\]/]+)):(?P<port>\d{1,5})", re.ASCII)
@@ -47,6 +48,7 @@ def read_mqtt(table: Table | None) -> Mqtt | None:
         ca_file=table.file_name("ca_file"),
         cert_file=table.file_name("cert_file"),
         key_file=table.file_name("key_file") or table.file_name("cert_file"),
+        version=table.choice("version", MQTT_VERSIONS, Mqtt.version),
     )
     _refuse_lone_key(table, "key_file", mqtt.key_file, "cert_file", mqtt.cert_file)
     if mqtt.password_file and not mqtt.username:

@@ -1,0 +1,152 @@
+"""One connection to the broker: how it is opened, over TLS or not, and in words why it is not.
+
+Each connection is a paho client of its own. So nothing that was said into a connection that broke is said again into
+the next one, minutes later and no longer true; and certificates and passwords are read anew, whoever changed them.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX
+from firmware_bridge.options import OptionError
+
+VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
+KEEPALIVE_S = 10
+"""A broker announces our death one and a half of these after a power cut."""
+CONNECT_TIMEOUT_S = 2.0
+UNSENT_MAX = 1_000
+PACKET_BYTES_MAX = PAYLOAD_BYTES_MAX + 65_535 + 1_024
+"""The largest payload, the longest topic, and what MQTT 5 adds: no broker need send us more."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is and who we are to it. Secrets are file names; TLS is used where `ca_file` is set."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    version: str = "3.1.1"
+    """Of MQTT: `3.1.1` or `5`."""
+
+    @property
+    def where(self) -> str:
+        """Host and port, for a sentence."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A retained topic that says whether we are there: `offline` is the last will."""
+
+    topic: str
+    online: str = "online"
+    offline: str = "offline"
+
+
+class OneConnection(Client):
+    """paho's client for one connection: it does not come back by itself.
+
+    paho's thread dies of a packet that it cannot read, such as an MQTT 5 property with a byte order mark in it, which
+    any client of the broker may send. Here that is told to `on_unreadable` instead.
+    """
+
+    on_unreadable: Callable[[Exception], None]
+
+    def _thread_main(self) -> None:
+        try:
+            super()._thread_main()
+        except Exception as error:  # noqa: BLE001  whatever it was, the connection is over
+            self.on_unreadable(error)
+
+
+def new_connection(broker: Broker, client_id: str, presence: Presence | None) -> OneConnection:
+    """A client ready to connect, with a clean session. Raises `OptionError` for secrets that cannot be used."""
+    client = OneConnection(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=None if broker.version == "5" else True,
+        protocol=VERSIONS[broker.version],
+        reconnect_on_failure=False,
+        manual_ack=True,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    client.max_queued_messages_set(UNSENT_MAX)
+    if presence is not None:
+        client.will_set(presence.topic, presence.offline, qos=1, retain=True)
+    if broker.username is not None:
+        client.username_pw_set(broker.username, _secret(broker.password_file))
+    if broker.ca_file:
+        try:
+            # An empty password: a key that wants one is an error, not a question on a terminal nobody looks at.
+            client.tls_set(broker.ca_file, broker.cert_file or None, broker.key_file or None, keyfile_password="")
+        except (OSError, ValueError) as error:
+            raise OptionError("mqtt.ca_file", f"cannot be used ({error}); check the TLS files") from error
+    return client
+
+
+def connect(client: Client, broker: Broker) -> None:
+    """Open the line and send the greeting; waits for the network. Raises `OSError` or `ValueError`, see `why`."""
+    properties = None
+    if broker.version == "5":
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = PACKET_BYTES_MAX
+    client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S, properties=properties)
+
+
+def why(error: Exception, broker: Broker) -> str:
+    """Why no line could be opened, and what to do, in words."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            reason = error.verify_message.rstrip(".")
+            return (
+                f"the certificate of the broker at {broker.where} is refused: {reason}; check it, ca_file and the clock"
+            )
+        case ssl.SSLError():
+            return (
+                f"no TLS with the broker at {broker.where}: {error.reason or error}; check port, ca_file and cert_file"
+            )
+        case socket.gaierror() | ValueError():
+            return f"no host is called {broker.host}; correct [mqtt]"
+        case _:
+            return f"no broker answers at {broker.where}; start it, or correct [mqtt]"
+
+
+def refusal(reason: ReasonCode) -> str:
+    """A broker's no to our greeting, and what to do, in words."""
+    remedy = "check username and password_file"
+    if "protocol" in str(reason).lower():
+        remedy = "write another version in [mqtt]"
+    elif "identifier" in str(reason).lower():
+        remedy = "check the broker's rules for client ids"
+    return f"the broker refuses us: {reason}; {remedy}"
+
+
+def hung_up(broker: Broker) -> str:
+    """A line that the other end closed before it answered the greeting."""
+    missing = "cert_file, if it demands a client certificate" if broker.ca_file else "port, and ca_file if it wants TLS"
+    return f"what listens at {broker.where} hangs up without an answer; check {missing}"
+
+
+def _secret(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError("mqtt.password_file", f"cannot be read ({error}); name a file with the password") from error
