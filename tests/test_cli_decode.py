@@ -9,10 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kiosk.cli.decode import decode
-from tests.wires_fixtures import captures
+from tests.wires_fixtures import PASSIVE_FAMILIES, captures
 
 CARD = "0236373030334235314336434203"
-RDM = [one for one in captures("serial.jsonl") if one["family"].startswith("rdm6300")]
+CAPTURED = [
+    pytest.param(protocol, one, id=f"{protocol}-{one['id']}")
+    for protocol, families in PASSIVE_FAMILIES.items()
+    for one in captures("serial.jsonl")
+    if one["family"] in families
+]
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -38,16 +43,21 @@ def test_a_frame_is_one_line_as_the_contract_writes_it() -> None:
     assert run("reader", "rdm6300", "0231303030323646343434323603").stdout == '{"rejected":"checksum"}\n'
 
 
-@pytest.mark.parametrize("capture", RDM, ids=lambda one: one["id"])
-def test_each_capture_is_told_as_it_must_be(capture: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("protocol", "capture"), CAPTURED)
+def test_each_capture_is_told_as_it_must_be(protocol: str, capture: dict[str, Any]) -> None:
     expect = capture["expect"]
-    told = lines("reader", "rdm6300", capture["hex"])
-    assert told == [
-        {"rejected": one["error"]}
-        if "error" in one
-        else ({"badge": one["uid_hex"]} if one["uid_hex"].strip("0") else {"rejected": "noise"})
-        for one in expect.get("stream", [expect])
-    ]
+    assert lines("reader", protocol, capture["hex"]) == [told(one) for one in expect.get("stream", [expect])]
+
+
+def told(expect: dict[str, Any]) -> dict[str, Any]:
+    if "error" in expect:
+        return {"rejected": expect["error"]}
+    if "national_id" in expect:
+        badge = f"{expect['country']:04X}{int(expect['national_id']):010X}"
+        return {"badge": badge, "country": expect["country"], "national_id": expect["national_id"]}
+    if not expect["uid_hex"].strip("0"):
+        return {"rejected": "noise"}
+    return {"badge": expect["uid_hex"]} | {key: expect[key] for key in ("card_type",) if key in expect}
 
 
 def test_a_frame_that_the_input_does_not_finish_is_a_broken_frame() -> None:

@@ -12,7 +12,8 @@ import serial
 
 from firmware_bridge import registry
 from firmware_bridge.machines.base import Dialect, Gone, Reported, Told
-from firmware_bridge.mqtt_link import Broker, MqttLink
+from firmware_bridge.mqtt_client import Broker
+from firmware_bridge.mqtt_link import MqttLink
 from firmware_bridge.observations import MachineReported, SourceLost
 from firmware_bridge.readers.base import Badge
 from firmware_bridge.simulator.broker import LoopbackBroker
@@ -43,12 +44,13 @@ def understood(source: Dialect, said: list[Said]) -> list[Told]:
 
 @pytest.mark.parametrize("protocol", sorted(FRAMES))
 def test_a_tap_on_a_virtual_reader_is_the_frame_that_the_decoder_reads(protocol: str) -> None:
+    uid = {"wl134a": "03843A3529A171"}.get(protocol, "67003B51C6")
     reader = VirtualReader(protocol)
     with serial.serial_for_url(reader.port, timeout=1) as port:
-        reader.tap("67003B51C6")
-        data = port.read(len(FRAMES[protocol]("67003B51C6")))
+        reader.tap(uid)
+        data = port.read(len(FRAMES[protocol](uid)))
     reader.close()
-    assert registry.reader(protocol, {}).feed(data) == [Badge("67003B51C6")]
+    assert registry.reader(protocol, {}).feed(data) == [Badge(uid)]
 
 
 def test_a_reader_refuses_a_number_that_its_tags_cannot_have() -> None:

@@ -10,6 +10,14 @@ from typing import Any
 from firmware_bridge.observations import Observation
 
 CAPTURES = Path(__file__).parent / "captures"
+PASSIVE_FAMILIES = {
+    "gwiot7941": ("gwiot7941",),
+    "id12": ("id12",),
+    "parallax": ("parallax28140", "parallax28340"),
+    "rdm6300": ("rdm6300", "rdm6300-13"),
+    "wl134a": ("fdxb-wl134",),
+}
+"""Which families of the captures each protocol of a reader that speaks by itself has to read."""
 
 
 def captures(name: str) -> list[dict[str, Any]]:

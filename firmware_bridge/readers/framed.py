@@ -29,7 +29,7 @@ class Framed(Decoder):
     whole: ClassVar[re.Pattern[bytes]]
     """A frame, from its start byte to its end."""
     begun: ClassVar[re.Pattern[bytes]]
-    """All that may still become one; shorter than one."""
+    """All that may still become one, and shorter than one; its alternatives stand in order, the longest first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,19 +51,24 @@ class Framed(Decoder):
                     yield Rejected("framing")
             elif frame := self.whole.match(self._buffer):
                 yield from self._found(self._read(frame), frame.end())
-            elif self.begun.fullmatch(self._buffer):
-                return
-            elif self._drop(1):
-                self._lost = True
-                yield Rejected("framing")
+            else:
+                beginning = self.begun.match(self._buffer)
+                size = beginning.end() if beginning else 1
+                if size == len(self._buffer):
+                    return
+                yield from self._reject(Rejected("framing"), size)
 
     def _found(self, event: Event, size: int) -> Iterator[Event]:
         """A badge takes its bytes with it, a rejected frame only its first."""
-        self._lost = False
-        if isinstance(event, Badge):
+        if isinstance(event, Rejected):
+            yield from self._reject(event, size)
+        else:
+            self._lost = False
             self._drop(size)
             yield event
-            return
+
+    def _reject(self, event: Rejected, size: int) -> Iterator[Event]:
+        self._lost = event.reason == "framing"
         if size > self._told:
             self._told = size
             yield event

@@ -22,7 +22,7 @@ class Id12(Framed):
     """One frame a card, when it comes near; the reader itself does not repeat it."""
 
     whole = re.compile(rb"\x02([0-9A-Fa-f]{10})([0-9A-Fa-f]{2})(?:\r\n?|\n\r?)\x03")
-    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{0,12}|[0-9A-Fa-f]{12}(?:\r\n?|\n\r?))")
+    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{12}(?:\r\n?|\n\r?)|[0-9A-Fa-f]{0,12})")
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> Self:

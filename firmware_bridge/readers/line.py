@@ -1,8 +1,11 @@
 """Any reader that sends one badge a line, ended by CR, LF or both.
 
-hex       04:D7:A7:9A:97:37:80   the bytes of the number, with or without : - or space between them
-decimal   0008123456             ten digits, as printed on a card: 32 bits
-wiegand   123,45678              facility and card: 24 bits
+    hex      04:D7:A7:9A:97:37:80   the bytes of the number, with or without : - or space between them
+    decimal  0008123456             10 digits: 32 bits; 8 digits: 24 bits; 13 digits: all 40 bits of an EM4100 card
+    wiegand  123,45678              facility and card: 24 bits; 5 and 5 digits, 00123,45678: 32 bits
+
+The digits are padded with zeros, so their count says how many bits they spell; a count that spells none is refused, not
+guessed. Source of the decimal forms: what is printed on EM4100 cards (tests/captures/printed.jsonl).
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from firmware_bridge.readers.base import FRAME_BYTES_MAX, Badge, Decoder, Event,
 
 END = re.compile(rb"[\r\n]")
 HEX = re.compile(r"[0-9A-Fa-f]+(?:[:\- ][0-9A-Fa-f]+)*")
-DECIMAL = re.compile(r"[0-9]{10}")
-WIEGAND = re.compile(r"([0-9]{1,3}),([0-9]{1,5})")
+DECIMAL_BITS = {8: 24, 10: 32, 13: 40}
+"""Digits to the bits that they spell."""
+WIEGAND = re.compile(r"([0-9]{1,3}),([0-9]{1,5})|([0-9]{5}),([0-9]{5})")
 UID_BYTES = range(3, 33)
 """The shortest number is Wiegand's 24 bits, the longest a UHF code of 256."""
 
@@ -87,17 +91,21 @@ def _hex(line: str) -> str | None:
 
 
 def _decimal(line: str) -> str | None:
-    if not DECIMAL.fullmatch(line) or int(line) >= 1 << 32:
+    bits = DECIMAL_BITS.get(len(line))
+    if bits is None or not line.isdecimal() or int(line) >> bits:
         return None
-    return f"{int(line):08X}"
+    return f"{int(line):0{bits // 4}X}"
 
 
 def _wiegand(line: str) -> str | None:
     parts = WIEGAND.fullmatch(line)
     if parts is None:
         return None
-    facility, card = int(parts[1]), int(parts[2])
-    return f"{facility:02X}{card:04X}" if facility < 1 << 8 and card < 1 << 16 else None
+    high, low, facility_bytes = (parts[1], parts[2], 1) if parts[1] else (parts[3], parts[4], 2)
+    facility, card = int(high), int(low)
+    if facility >> 8 * facility_bytes or card >> 16:
+        return None
+    return f"{facility:0{2 * facility_bytes}X}{card:04X}"
 
 
 FORMATS = {"hex": _hex, "decimal": _decimal, "wiegand": _wiegand}

@@ -29,7 +29,7 @@ class Rdm6300(Framed):
     """
 
     whole = re.compile(rb"\x02([0-9A-Fa-f]{10})(?:([0-9A-Fa-f]{2})|(.))\x03", re.DOTALL)
-    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{0,10}|[0-9A-Fa-f]{10}.|[0-9A-Fa-f]{12})", re.DOTALL)
+    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{12}|[0-9A-Fa-f]{10}.|[0-9A-Fa-f]{0,10})", re.DOTALL)
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> Self:

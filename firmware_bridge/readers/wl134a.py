@@ -27,7 +27,7 @@ class Wl134a(Framed):
     """Sends a tag's frame once when it comes near, in reset mode again and again."""
 
     whole = re.compile(rb"\x02([0-9A-Fa-f]{26})(.)(.)[\x03\x07]", re.DOTALL)
-    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{0,26}|[0-9A-Fa-f]{26}.{1,2})", re.DOTALL)
+    begun = re.compile(rb"\x02(?:[0-9A-Fa-f]{26}.{1,2}|[0-9A-Fa-f]{0,26})", re.DOTALL)
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> Self:
@@ -43,10 +43,8 @@ class Wl134a(Framed):
         # Nothing that ISO 11784 lets a tag hold: zeros, or more than its bits.
         if not national_id or national_id >> NATIONAL_BITS or country >> COUNTRY_BITS:
             return Rejected("noise")
-        printed = f"{country:03d}{national_id:012d}"
-        return Badge(
-            f"{country:04X}{national_id:010X}", {"country": country, "national_id": national_id, "printed": printed}
-        )
+        details: dict[str, str | int] = {"country": country, "national_id": f"{national_id:012d}"}
+        return Badge(f"{country:04X}{national_id:010X}", details)
 
 
 def _number(digits: bytes) -> int:
