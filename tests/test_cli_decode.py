@@ -147,7 +147,7 @@ def test_a_payload_of_any_bytes_can_be_given_in_hex() -> None:
     ("arguments", "says"),
     [
         (("reader", "rfid", CARD), "there is no reader protocol `rfid`; those there are: "),
-        (("machine", "haas", "--topic", "t", "--payload", "x"), "those there are: json, tasmota, text"),
+        (("machine", "haas", "--topic", "t", "--payload", "x"), "there is no machine dialect"),
         (("reader", "rdm6300", "xyz"), "HEX is not hex"),
         (("machine", "text", "--topic", "t", "--payload-hex", "xyz"), "--payload-hex is not hex"),
         (("machine", "text", "--topic", "t"), "--payload or by --payload-hex"),
