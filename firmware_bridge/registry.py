@@ -23,14 +23,26 @@ READERS = {
     "id12": "firmware_bridge.readers.id12:Id12",
     "line": "firmware_bridge.readers.line:Line",
     "parallax": "firmware_bridge.readers.parallax:Parallax",
+    "pn532": "firmware_bridge.readers.pn532:Pn532",
     "rdm6300": "firmware_bridge.readers.rdm6300:Rdm6300",
+    "twn4": "firmware_bridge.readers.twn4:Twn4",
     "wl134a": "firmware_bridge.readers.wl134a:Wl134a",
+    "yrm100": "firmware_bridge.readers.yrm100:Yrm100",
 }
 
 MACHINES = {
+    "bambu": "firmware_bridge.machines.bambu:Bambu",
+    "esphome": "firmware_bridge.machines.esphome:EspHome",
+    "fischertechnik": "firmware_bridge.machines.fischertechnik:Fischertechnik",
     "json": "firmware_bridge.machines.json:Json",
+    "moonraker": "firmware_bridge.machines.moonraker:Moonraker",
+    "octoprint": "firmware_bridge.machines.octoprint:OctoPrint",
+    "packml": "firmware_bridge.machines.packml:PackMl",
+    "shelly1": "firmware_bridge.machines.shelly1:Shelly1",
+    "shelly2": "firmware_bridge.machines.shelly2:Shelly2",
     "tasmota": "firmware_bridge.machines.tasmota:Tasmota",
     "text": "firmware_bridge.machines.text:Text",
+    "zigbee2mqtt": "firmware_bridge.machines.zigbee2mqtt:Zigbee2Mqtt",
 }
 
 Kind = TypeVar("Kind", Decoder, Dialect)

@@ -36,7 +36,7 @@ class Source:
         will_topic, offline = options.topic(table, "will_topic"), options.text(table, "offline")
         if offline is not None and will_topic is None:
             raise OptionError("offline", "needs a topic to be heard on; write will_topic beside it")
-        return cls(topic, _states(table.get("states")), will_topic, "offline" if offline is None else offline)
+        return cls(topic, states_of(table.get("states")), will_topic, "offline" if offline is None else offline)
 
 
 class SourceDialect(Dialect):
@@ -78,7 +78,8 @@ class SourceDialect(Dialect):
         return not_listed(value) if state is None else Reported(state=state)
 
 
-def _states(value: object) -> Mapping[str, str] | None:
+def states_of(value: object) -> Mapping[str, str] | None:
+    """A table of values, as they are spelled, to canonical states; None where it is left out. Raises `OptionError`."""
     if value is None:
         return None
     if not isinstance(value, Mapping) or not value:
