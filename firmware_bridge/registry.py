@@ -40,6 +40,7 @@ MACHINES = {
     "packml": "firmware_bridge.machines.packml:PackMl",
     "shelly1": "firmware_bridge.machines.shelly1:Shelly1",
     "shelly2": "firmware_bridge.machines.shelly2:Shelly2",
+    "sparkplug": "firmware_bridge.machines.sparkplug:Sparkplug",
     "tasmota": "firmware_bridge.machines.tasmota:Tasmota",
     "text": "firmware_bridge.machines.text:Text",
     "zigbee2mqtt": "firmware_bridge.machines.zigbee2mqtt:Zigbee2Mqtt",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 from firmware_bridge import registry
-from firmware_bridge.machines.base import Dialect, Gone, Ignored, Rejected, Reported, Told
+from firmware_bridge.machines.base import Asked, Dialect, Gone, Ignored, Rejected, Reported, Told
 from firmware_bridge.options import OptionError
 from firmware_bridge.readers.base import Badge, Event
 from kiosk.cli.common import fail
@@ -104,7 +104,8 @@ def machine(
     except (registry.RegistryError, OptionError) as error:
         fail(str(error), EXIT_USAGE)
     repeats = _repeats(options, source)
-    _say(_machine_line(source.translate(topic, data, retain), thresholds, last_known=retain and repeats))
+    line = _machine_line(source.translate(topic, data, retain), thresholds, last_known=retain and repeats)
+    _say({**line, **source.describe(topic, data)})
 
 
 def _reader_line(event: Event) -> dict[str, object]:
@@ -114,6 +115,7 @@ def _reader_line(event: Event) -> dict[str, object]:
 def _machine_line(told: Iterable[Told], thresholds: Mapping[str, float], *, last_known: bool) -> dict[str, object]:
     """One line for all that one message told: the last word of each kind counts."""
     line: dict[str, object] = {"ignored": "nothing about this machine"}
+    asked: str | None = None
     for one in told:
         match one:
             case Rejected(why):
@@ -124,9 +126,11 @@ def _machine_line(told: Iterable[Told], thresholds: Mapping[str, float], *, last
                 line = {"state": "unknown", "power_w": None, "alive": False, "detail": detail}
             case Reported():
                 line = _reported(one, thresholds)
+            case Asked(of):
+                asked = of
     if last_known and "alive" in line:
         line["detail"] = "; ".join(part for part in (str(line["detail"]), LAST_KNOWN) if part)
-    return line
+    return line if asked is None else {**line, "asks": asked}
 
 
 def _reported(told: Reported, thresholds: Mapping[str, float]) -> dict[str, object]:
