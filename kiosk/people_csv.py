@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from kiosk.badge_numbers import BadgeNumberError, enrolled_number
 from kiosk.commands import PersonRow
 from lab_config.model import LANGUAGES
 
@@ -43,10 +44,6 @@ COLUMNS = (
 )
 REQUIRED = ("person_id", "role", "surname")
 
-_HEX = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){1,20})")
-_PRINTED_DECIMAL = re.compile(r"[0-9]{10}")
-_PRINTED_PAIR = re.compile(r"[0-9]{1,3},[0-9]{1,5}")
-_LARGEST_PRINTED = 0xFFFFFF
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 _QUALIFICATION = re.compile(r"([^:\s]+(?::(?![0-9]{4}-)[^:\s]+)?)(?::([0-9]{4}-[^:\s]*))?")
@@ -70,15 +67,6 @@ class Problem:
         return f"{place}{column}: {self.what}; {self.remedy}"
 
 
-class BadgeNumberError(ValueError):
-    """A text is no badge number; `remedy` says what to do."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}; {remedy}")
-        self.what = what
-        self.remedy = remedy
-
-
 def read_people(source: Path | bytes) -> tuple[tuple[PersonRow, ...], tuple[Problem, ...]]:
     """The rows of a roster and every problem in it; with any problem the rows are not to be used."""
     try:
@@ -98,26 +86,6 @@ def read_people(source: Path | bytes) -> tuple[tuple[PersonRow, ...], tuple[Prob
     except _FileProblem as error:
         roster.problems.append(error.problem)
     return tuple(rows), tuple(sorted(roster.problems, key=lambda problem: problem.line))
-
-
-def badge_number(text: str) -> str:
-    """The canonical number of a badge given in hexadecimal, upper case; BadgeNumberError where it is something else.
-
-    A number printed on a card (`0008123456` or `123,45678`) leaves out the version byte that a reader sends, so it
-    cannot be turned into a badge number. Ten decimal digits up to 16777215 are taken for a printed one; `0x` before
-    them says that they are hexadecimal.
-    """
-    if _PRINTED_PAIR.fullmatch(text) or (_PRINTED_DECIMAL.fullmatch(text) and int(text) <= _LARGEST_PRINTED):
-        raise BadgeNumberError(
-            f"{text} is a number printed on a card, which leaves out a part of what a reader sends",
-            "tap the card at a reader, or give its hexadecimal number (with 0x before it where it has digits only)",
-        )
-    match = _HEX.fullmatch(text)
-    if match is None:
-        raise BadgeNumberError(
-            f"{text} is no badge number", "give 2 to 40 hexadecimal digits, an even count, such as 0F00448FB0"
-        )
-    return match.group(1).upper()
 
 
 class _FileProblem(Exception):
@@ -270,7 +238,7 @@ class _Roster:
     def _read_badges(self, text: str) -> Iterator[str]:
         for word in text.split():
             try:
-                uid = badge_number(word)
+                uid = enrolled_number(word)
             except BadgeNumberError as error:
                 self._report("badges", error.what, error.remedy)
                 continue

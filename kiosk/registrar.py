@@ -12,6 +12,7 @@ from datetime import date
 
 from kiosk import commands as c
 from kiosk import refs
+from kiosk.badge_numbers import unfit
 from kiosk.commands import Command, CommandRefused, Done, PersonRow
 from kiosk.domain import observations as o
 from kiosk.domain.entries import REVIEW_REASONS, At, Stamp
@@ -222,6 +223,9 @@ class Registrar:
         if taken:
             _, wanted_by, held_by = taken[0]
             raise CommandRefused("badge_taken", f"a badge of {wanted_by} already belongs to {held_by}")
+        for row in command.rows:
+            for uid in row.badges:
+                _refuse_unfit(uid, f"a badge of {row.person_id}")
         seqs: tuple[int, ...] = ()
         for row in command.rows:
             seqs += hear(self._listed(row, command.by))
@@ -261,6 +265,7 @@ class Registrar:
         person = people.person_by_id(self._connection, command.person_id)
         if person is None:
             raise CommandRefused("unknown_person", command.person_id)
+        _refuse_unfit(command.uid)
         badge = people.badge_by_uid(self._connection, command.uid)
         if badge is not None and badge.person_ref not in (None, person.person_ref):
             raise CommandRefused("badge_taken", "the badge already belongs to another person")
@@ -294,6 +299,12 @@ class Registrar:
             ),
         )
         return Done((), user_ref)
+
+
+def _refuse_unfit(uid: str, whose: str = "") -> None:
+    code = unfit(uid)
+    if code:
+        raise CommandRefused(code, whose)
 
 
 def listed(row: PersonRow, person_ref: str, badges: tuple[str, ...], by: str = "import") -> o.PersonListed:

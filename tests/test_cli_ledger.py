@@ -340,6 +340,7 @@ def read_until(terminal: int, text: str) -> str:
         "people list",
         "badge add",
         "badge block",
+        "badge find",
         "badge replace",
         "user add",
         "user passwd",

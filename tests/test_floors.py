@@ -20,6 +20,7 @@ FLOORS = {
     "kiosk.cli": 5,
     "kiosk.assembly": 5,
     "kiosk.office": 5,
+    "kiosk.restore": 5,
     "kiosk.demo": 5,
     "kiosk.web": 4,
     "kiosk.clerk": 4,
@@ -29,6 +30,7 @@ FLOORS = {
     "kiosk.store": 3,
     "kiosk.ballast": 3,
     "kiosk.inbox": 3,
+    "kiosk.inspector": 3,
     "kiosk.clock": 3,
     "kiosk.refs": 3,
     "kiosk.proofs": 3,
@@ -45,6 +47,7 @@ FLOORS = {
     "lab_config": 3,
     "kiosk.domain": 2,
     "kiosk.commands": 2,
+    "kiosk.badge_numbers": 2,
     "firmware_bridge": 2,
     "firmware_bridge.readers": 1,
     "firmware_bridge.machines": 1,
@@ -60,7 +63,7 @@ APART = (
 
 # Pure: no clock, no thread, no file, no network. The same input gives the same output, for ever.
 PURE = ("kiosk.domain", "kiosk.commands", "lab_config.model", "firmware_bridge.observations", "firmware_bridge.options")
-PURE += ("firmware_bridge.readers", "firmware_bridge.machines")
+PURE += ("firmware_bridge.readers", "firmware_bridge.machines", "kiosk.badge_numbers")
 IMPURE = {"asyncio", "logging", "multiprocessing", "os", "paho", "pathlib", "queue", "select", "selectors", "serial"}
 IMPURE |= {"socket", "sqlite3", "sqlite_utils", "subprocess", "tempfile", "threading"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.commands import PersonRow
-from kiosk.people_csv import MAX_BYTES, BadgeNumberError, badge_number, read_people
+from kiosk.people_csv import MAX_BYTES, read_people
 
-PRINTED = [json.loads(line) for line in (Path(__file__).parent / "captures" / "printed.jsonl").read_text().splitlines()]
 HEADING = "person_id,role,surname,given,badges"
 FULL = (
     "person_id,role,surname,given,patronymic,group,active,language,birth_date,programme,enterprise,personnel_number,"
@@ -201,19 +199,3 @@ def test_a_file_is_read_as_its_bytes_are(tmp_path: Path) -> None:
 def test_no_bytes_whatever_make_it_stumble(data: bytes) -> None:
     rows, problems = read_people(data)
     assert problems or all(row.person_id and row.surname for row in rows)
-
-
-@pytest.mark.parametrize("card", PRINTED, ids=lambda card: card["id"])
-def test_the_numbers_printed_on_real_cards_are_recognised_and_their_own_numbers_taken(card: dict[str, object]) -> None:
-    printed = card["printed"]
-    assert isinstance(printed, dict)
-    for number in printed.values():
-        with pytest.raises(BadgeNumberError, match="printed on a card"):
-            badge_number(number)
-    assert badge_number(str(card["uid_hex"]).lower()) == card["uid_hex"]
-
-
-def test_a_number_of_digits_only_is_taken_as_hexadecimal_where_that_is_said_or_sure() -> None:
-    assert badge_number("0x0008123456") == "0008123456"
-    assert badge_number("6700385112") == "6700385112"
-    assert badge_number("04112233") == "04112233"

@@ -92,7 +92,7 @@ def _hex(line: str) -> str | None:
 
 def _decimal(line: str) -> str | None:
     bits = DECIMAL_BITS.get(len(line))
-    if bits is None or not line.isdecimal() or int(line) >> bits:
+    if bits is None or not re.fullmatch("[0-9]+", line) or int(line) >> bits:
         return None
     return f"{int(line):0{bits // 4}X}"
 

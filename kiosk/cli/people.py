@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import click
 
+from kiosk.badge_numbers import UNFIT, BadgeNumberError, PrintedNumberError, badge_number, candidates, told_bits
 from kiosk.cli.common import data_option, fail
 from kiosk.commands import (
     AddUser,
@@ -29,7 +30,7 @@ from kiosk.commands import (
     PersonRow,
     SetPassword,
 )
-from kiosk.people_csv import BadgeNumberError, badge_number, read_people
+from kiosk.people_csv import read_people
 from kiosk.store import people as store
 from kiosk.store.schema import StoreError, open_reader
 
@@ -45,6 +46,7 @@ _REFUSALS = {
     "unknown_person": "no such person is in the roster: look at sheber people list",
     "user_exists": "there is an account of that name already: choose another, or use sheber user passwd",
     "unknown_user": "there is no account of that name: look at sheber user list",
+    **{code: f"that badge cannot be given to anybody: {what}; {remedy}" for code, (what, remedy) in UNFIT.items()},
 }
 
 Found = TypeVar("Found")
@@ -117,25 +119,52 @@ def badge() -> None:
     """Cards and tags."""
 
 
+@badge.command("find", epilog='Example: sheber badge find "123,14706" --data /var/lib/sheber')
+@click.argument("number")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@data_option
+def find_badge(number: str, as_json: bool, data: Path) -> None:
+    """List the badges that NUMBER may mean: printed on a card, or hexadecimal.
+
+    Also those are found that nobody has, once they were shown to a reader.
+    """
+    found, everybody = _read(data, lambda connection: (store.badges(connection), store.people(connection)))
+    ids = {person.person_ref: person.person_id for person in everybody}
+    fitting = set(candidates(number, (badge.uid for badge in found)))
+    rows = [
+        {"badge": badge.uid, "person_id": ids.get(badge.person_ref or ""), "blocked": badge.blocked}
+        for badge in found
+        if badge.uid in fitting
+    ]
+    if not rows:
+        fail(f"no known badge fits {number}: tap the card at a reader, and look again")
+    _print(rows, as_json)
+    if len(rows) > 1:
+        click.echo(f"sheber: {_ambiguous(number, len(rows))}", err=True)
+
+
 @badge.command("add", epilog="Example: sheber badge add 0F00448FB0 p17 --data /var/lib/sheber")
-@click.argument("uid")
+@click.argument("number")
 @click.argument("person_id")
 @data_option
-def add_badge(uid: str, person_id: str, data: Path) -> None:
-    """Give the badge UID to PERSON_ID."""
-    number = _badge_number(uid)
-    _perform(data, AssignBadge(number, person_id))
-    click.echo(f"badge {number} now belongs to {person_id}")
+def add_badge(number: str, person_id: str, data: Path) -> None:
+    """Give the badge NUMBER to PERSON_ID.
+
+    A number printed on a card will do where a reader has seen one badge that fits it, and only one.
+    """
+    uid = _meant(data, number)
+    _perform(data, AssignBadge(uid, person_id))
+    click.echo(f"badge {uid} now belongs to {person_id}")
 
 
 @badge.command("block", epilog="Example: sheber badge block 0F00448FB0 --data /var/lib/sheber")
-@click.argument("uid")
+@click.argument("number")
 @data_option
-def block_badge(uid: str, data: Path) -> None:
-    """Refuse the lost badge UID from now on."""
-    number = _badge_number(uid)
-    _perform(data, BlockBadge(number))
-    click.echo(f"badge {number} is refused from now on")
+def block_badge(number: str, data: Path) -> None:
+    """Refuse the lost badge NUMBER from now on."""
+    uid = _meant(data, number)
+    _perform(data, BlockBadge(uid))
+    click.echo(f"badge {uid} is refused from now on")
 
 
 @badge.command("replace", epilog="Example: sheber badge replace 0F00448FB0 67003B51C6 --data /var/lib/sheber")
@@ -144,15 +173,15 @@ def block_badge(uid: str, data: Path) -> None:
 @data_option
 def replace_badge(old: str, new: str, data: Path) -> None:
     """Give the badge NEW to the owner of OLD, then refuse OLD."""
-    lost, number = _badge_number(old), _badge_number(new)
-    if lost == number:
+    lost, uid = _meant(data, old), _meant(data, new)
+    if lost == uid:
         raise click.UsageError("OLD and NEW are the same badge")
     person_id = _read(data, lambda connection: _owner(connection, lost))
     if person_id is None:
         fail(f"badge {lost} belongs to nobody: look at sheber people list")
-    _perform(data, AssignBadge(number, person_id))
+    _perform(data, AssignBadge(uid, person_id))
     _perform(data, BlockBadge(lost))
-    click.echo(f"badge {number} now belongs to {person_id}, and {lost} is refused")
+    click.echo(f"badge {uid} now belongs to {person_id}, and {lost} is refused")
 
 
 def _owner(connection: sqlite3.Connection, uid: str) -> str | None:
@@ -161,11 +190,34 @@ def _owner(connection: sqlite3.Connection, uid: str) -> str | None:
     return None if person is None else person.person_id
 
 
-def _badge_number(text: str) -> str:
+def _meant(data: Path, text: str) -> str:
+    """The badge number that `text` is, or the one known number that a printed one fits; ends where it is not sure."""
     try:
-        return badge_number(text)
+        uid = badge_number(text)
+    except PrintedNumberError as error:
+        known = candidates(text, _known(data))
+        if not known:
+            raise click.UsageError(str(error)) from error
     except BadgeNumberError as error:
         raise click.UsageError(str(error)) from error
+    else:
+        known = candidates(text, _known(data)) if told_bits(text) else ()
+        if not known or uid in known:
+            return uid
+        fail(f"{text} may be a badge's number or the one printed on {' or '.join(known)}: write 0x{uid}, or that one")
+    if len(known) > 1:
+        fail(f"{_ambiguous(text, len(known))} ({', '.join(known)})")
+    return known[0]
+
+
+def _ambiguous(text: str, count: int) -> str:
+    told = told_bits(text)
+    why = f"which tells only {told} bits of a number" if told else "which can be read in two ways"
+    return f"{count} badges fit {text}, {why}: tap the card at a reader to know which it is"
+
+
+def _known(data: Path) -> list[str]:
+    return [badge.uid for badge in _read(data, store.badges)]
 
 
 # --- accounts -------------------------------------------------------------------------------------------------------
