@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_bridge.delivery import Deliver
-from firmware_bridge.machines.base import Dialect, Gone, Reported, Told
+from firmware_bridge.machines.base import Asked, Dialect, Gone, Reported, Told
 from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX
 from firmware_bridge.mqtt_client import (
     Broker,
@@ -55,6 +55,8 @@ ECHO = "sheber/echo"
 TICK_S = 0.25
 ENDING_S = 2.0
 FAREWELL_S = 0.3
+ASK_EVERY_S = 2.0
+"""A source is asked the same thing no more often; what it goes on lacking makes it be asked again."""
 HEADER_BYTES = 16
 """What a publication is longer than its topic and payload, at most."""
 
@@ -103,6 +105,8 @@ class MqttLink:
         """The retained topics we published, to be said again to a broker that came back."""
         self._fleeting: dict[tuple[str, str], MQTTMessageInfo | None] = {}
         """What is not retained, by topic and payload: the last of each."""
+        self._asked_of: dict[str, float] = {}
+        """When each topic was last asked something; there are no more of them than machines."""
         self._client: OneConnection | None = None
         self._thread: threading.Thread | None = None
 
@@ -139,7 +143,7 @@ class MqttLink:
         return {machine: dict(outcomes) for machine, outcomes in self._outcomes.items()}
 
     def totals(self) -> dict[str, int]:
-        """Of the link: messages, too_long, bad_topic, connections, silences, unreadable, dropped_publish."""
+        """Of the link: messages, too_long, bad_topic, connections, asked, silences, unreadable, dropped_publish."""
         return dict(self._totals)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> None:
@@ -276,6 +280,7 @@ class MqttLink:
         self._largest = getattr(properties, "MaximumPacketSize", None)
         self._problem = ""
         self._connected = True
+        self._asked_of.clear()
         for _, dialect in self._machines:
             dialect.forget()
         self._deliver(BrokerChanged(True))
@@ -289,8 +294,12 @@ class MqttLink:
             client.subscribe([(topic, 1) for topic in self._filters])
 
     def _subscribed(
-        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
+        # Not in `_came`: an answer must find us subscribed.
+        for _, dialect in self._machines:
+            for asked in dialect.greeting():
+                self._ask(client, asked)
         refused = [topic for topic, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
         if refused:
             self._problem = f"the broker refuses to send us {', '.join(refused)}; check its access list"
@@ -333,7 +342,7 @@ class MqttLink:
 
     def _heard(self, client: Client, _data: object, message: MQTTMessage) -> None:
         self._totals["messages"] += 1
-        observations = self._translate(message)
+        observations = self._translate(client, message)
         acknowledge = partial(self._acknowledge, client, message.mid, message.qos)
         for observation in observations[:-1]:
             self._deliver(observation)
@@ -347,7 +356,16 @@ class MqttLink:
         if client is self._client:
             client.ack(mid, qos)
 
-    def _translate(self, message: MQTTMessage) -> list[Observation]:
+    def _ask(self, client: Client, asked: Asked) -> None:
+        """Say it at QoS 0, for it is worth nothing later (so wants Sparkplug 3.0 its commands, too)."""
+        now_s = time.monotonic()
+        if now_s - self._asked_of.get(asked.topic, float("-inf")) < ASK_EVERY_S:
+            return
+        self._asked_of[asked.topic] = now_s
+        self._totals["asked"] += 1
+        client.publish(asked.topic, asked.payload, qos=0)
+
+    def _translate(self, client: Client, message: MQTTMessage) -> list[Observation]:
         if len(message.payload) > PAYLOAD_BYTES_MAX:
             self._totals["too_long"] += 1
             return []
@@ -359,6 +377,9 @@ class MqttLink:
         observations: list[Observation] = []
         for machine, dialect in (self._machines[index] for index in self._routes.concerned(topic)):
             for told in dialect.translate(topic, bytes(message.payload), message.retain):
+                if isinstance(told, Asked):
+                    self._ask(client, told)
+                    continue
                 self._outcomes[machine][_outcome(told)] += 1
                 observation = _observation(machine, told, message.retain)
                 if observation is not None:
