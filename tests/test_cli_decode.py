@@ -73,6 +73,17 @@ def test_a_capture_comes_from_standard_input_as_hex_or_as_it_is(capture: bytes) 
     assert lines("reader", "rdm6300", "-", stdin=capture) == [{"badge": "67003B51C6"}]
 
 
+@pytest.mark.parametrize(("protocol", "capture"), CAPTURED)
+def test_a_capture_on_standard_input_tells_the_same_as_its_hex(protocol: str, capture: dict[str, Any]) -> None:
+    data = bytes.fromhex(capture["hex"])
+    assert lines("reader", protocol, "-", stdin=data) == lines("reader", protocol, capture["hex"])
+
+
+def test_digits_on_a_line_are_read_as_the_line_where_that_gives_a_badge() -> None:
+    assert lines("reader", "line", "-", stdin=b"67003B51C6\r\n") == [{"badge": "67003B51C6"}]
+    assert lines("reader", "line", "-", "--option", "format=decimal", stdin=b"0008075634\n") == [{"badge": "007B3972"}]
+
+
 def test_bytes_that_look_like_hex_can_be_given_as_bytes() -> None:
     assert lines("reader", "line", "-", "--raw", stdin=b"67003B51C6\r\n") == [{"badge": "67003B51C6"}]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lab_fixtures import MILL, PLUG, PROGRAMME, READER, WEBHOOK, LabTexts, Loads, Problems, Slip
 
+from firmware_bridge import registry
 from lab_config.model import PowerThresholds
 
 
@@ -144,10 +145,22 @@ def test_what_the_model_has_no_word_for_is_the_protocols_option(lab_of: Loads) -
     )
 
 
+@pytest.mark.parametrize("protocol", registry.READERS)
+def test_every_protocol_is_known_and_brings_its_own_speed(lab_of: Loads, protocol: str) -> None:
+    (reader,) = lab_of(MILL + READER.replace("rdm6300", protocol)).readers
+    assert (reader.protocol, reader.baud) == (protocol, None)
+
+
+def test_transforms_can_be_joined(lab_of: Loads) -> None:
+    (reader,) = lab_of(MILL + READER + 'transform = "reverse+low32"\n').readers
+    assert reader.transform == "reverse+low32"
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
         (("rdm6300", "rdm63000"), "protocol"),
+        (("id =", 'transform = "low32+mirror"\nid ='), "transform"),
         (('"mill-1"\n', '"mill-2"\n'), "machine"),
         (("id =", 'transform = "mirror"\nid ='), "transform"),
         (("id =", 'format = "octal"\nid ='), "format"),

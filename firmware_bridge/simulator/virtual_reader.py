@@ -11,6 +11,7 @@ import time
 import tty
 from pathlib import Path
 
+from firmware_bridge.registry import reader_class
 from firmware_bridge.simulator.frames import FRAMES
 
 BITS_A_BYTE = 10
@@ -21,13 +22,14 @@ class VirtualReader:
     """Speaks `protocol` byte for byte. Plugged in from the start.
 
     `port` is a stable name, as /dev/serial/by-id is: it leads to the terminal of the moment, and to nothing while the
-    reader is unplugged. `device` is that terminal. With `paced`, bytes take the time they take at `baud`.
+    reader is unplugged. `device` is that terminal. With `paced`, bytes take the time they take at `baud`, or at the
+    protocol's own speed.
     """
 
-    def __init__(self, protocol: str, *, paced: bool = False, baud: int = 9600) -> None:
+    def __init__(self, protocol: str, *, paced: bool = False, baud: int | None = None) -> None:
         self.protocol = protocol
         self._frame = FRAMES[protocol]
-        self._byte_s = BITS_A_BYTE / baud if paced else 0.0
+        self._byte_s = BITS_A_BYTE / (baud or reader_class(protocol).baud) if paced else 0.0
         self._lock = threading.Lock()
         self._folder = Path(tempfile.mkdtemp(prefix="sheber-reader-"))
         self._name = self._folder / "port"

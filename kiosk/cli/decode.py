@@ -12,7 +12,7 @@ import click
 from firmware_bridge import registry
 from firmware_bridge.machines.base import Asked, Dialect, Gone, Ignored, Rejected, Reported, Told
 from firmware_bridge.options import OptionError
-from firmware_bridge.readers.base import Badge, Event
+from firmware_bridge.readers.base import Badge, Decoder, Event
 from kiosk.cli.common import fail
 
 EXIT_USAGE = 2
@@ -70,12 +70,13 @@ option_option = click.option(
 @option_option
 def reader(protocol: str, frame: str, raw: bool, options: dict[str, object]) -> None:
     """Tell the badges in HEX, one JSON line each; `-` reads a capture from standard input (hex, else bytes)."""
-    data = _capture(sys.stdin.buffer.read(), raw=raw) if frame == "-" else _from_hex(frame, "HEX")
+    readings = _readings(sys.stdin.buffer.read(), raw=raw) if frame == "-" else [_from_hex(frame, "HEX")]
     try:
-        decoder = registry.reader(protocol, options)
+        told = [_told(registry.reader(protocol, options), data) for data in readings]
     except (registry.RegistryError, OptionError) as error:
         fail(str(error), EXIT_USAGE)
-    for event in (*decoder.feed(data), *decoder.finish()):
+    # Digits on a line are hex, too: a reading that has a badge in it is the right one.
+    for event in next((events for events in told if any(isinstance(event, Badge) for event in events)), told[0]):
         _say(_reader_line(event))
 
 
@@ -106,6 +107,10 @@ def machine(
     repeats = _repeats(options, source)
     line = _machine_line(source.translate(topic, data, retain), thresholds, last_known=retain and repeats)
     _say({**line, **source.describe(topic, data)})
+
+
+def _told(decoder: Decoder, data: bytes) -> list[Event]:
+    return [*decoder.feed(data), *decoder.finish()]
 
 
 def _reader_line(event: Event) -> dict[str, object]:
@@ -166,13 +171,12 @@ def _repeats(options: Mapping[str, object], source: Dialect) -> bool:
     return source.default_stale_after_ms is not None
 
 
-def _capture(data: bytes, *, raw: bool) -> bytes:
-    if raw:
-        return data
+def _readings(data: bytes, *, raw: bool) -> list[bytes]:
+    """What a capture may be: the bytes that its hex spells, and the bytes as they are."""
     try:
-        return bytes.fromhex(data.decode("ascii"))
+        return [data] if raw else [bytes.fromhex(data.decode("ascii")), data]
     except ValueError:
-        return data
+        return [data]
 
 
 def _from_hex(text: str, what: str) -> bytes:
