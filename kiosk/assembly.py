@@ -23,13 +23,14 @@ from kiosk.clock import Clock, SystemClock
 from kiosk.commands import Command, Done
 from kiosk.control import ControlServer
 from kiosk.disclosure import Disclosure
-from kiosk.domain.entries import BootStarted, Entry, SessionClosed, SessionOpened, StateChanged
+from kiosk.domain.entries import Entry
 from kiosk.inbox import Inbox
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
 from kiosk.store.faults import disk_fault
 from kiosk.store.files import keep_file
 from kiosk.store.quarantine import put_aside
+from kiosk.voice import Voice
 from lab_config.model import Lab, Mqtt
 
 if TYPE_CHECKING:
@@ -61,14 +62,17 @@ class Kiosk:
         end_the_process_with_any_thread()
         self._inbox = Inbox(self.clock)
         self._reader_words: dict[str, ReaderChanged] = {}
-        self._occupied: dict[str, set[int]] = {}
         self._feed: Feed | None = None
         self._servers: list[Server] = []
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
+        self._voice = Voice(self.lab, lambda: self._clerk.notices, self._is_recording)
         self._clerk.start()
         self._clerk.wait_ready(READY_TIMEOUT_S)
         self._serial = self._start_readers()
         self._mqtt = self._start_mqtt()
+        if self._mqtt is not None:
+            self._voice.speak_over(self._mqtt)
+        self._voice.start()
         self._disclosure = Disclosure(self.data / DATABASE, self.submit)
         self._control = self._start_control()
         self._start_web()
@@ -77,6 +81,7 @@ class Kiosk:
         """Stop hearing, write what was heard, stop answering. Nothing that was acknowledged is lost."""
         for link in self._serial:
             link.stop()
+        self._voice.stop()
         if self._mqtt is not None:
             self._mqtt.stop()
         if self._control is not None:
@@ -189,32 +194,13 @@ class Kiosk:
             self._inbox.deliver(observation, on_stored)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
-        """In the clerk's thread, after each commit: wake the streams, tell the broker."""
+        """In the clerk's thread, after each commit: wake the streams, answer at the panels, tell the broker."""
+        self._voice.committed(entries)
         if self._feed is not None:
             self._feed.wake()
-        for entry in entries:
-            self._publish(entry)
 
-    def _publish(self, entry: Entry) -> None:
-        """Machine states and occupancy for whoever listens; nothing about a person (contract, section 7)."""
-        body = entry.body
-        if isinstance(body, BootStarted):
-            self._occupied = {machine: set(ids) for machine, ids in self._clerk.open_at_start.items()}
-        link = getattr(self, "_mqtt", None)
-        if isinstance(body, SessionOpened):
-            self._occupied.setdefault(body.machine, set()).add(entry.seq)
-        elif isinstance(body, SessionClosed):
-            self._occupied.setdefault(body.machine, set()).discard(body.session)
-        elif not isinstance(body, StateChanged):
-            return
-        if link is None:
-            return
-        topic = f"sheber/{self.lab.id}/machine/{body.machine}"
-        if isinstance(body, StateChanged):
-            link.publish(f"{topic}/state", body.state, retain=True)
-        else:
-            occupied = str(bool(self._occupied[body.machine])).lower()
-            link.publish(f"{topic}/session", f'{{"occupied":{occupied},"since_ms":{entry.stamp.wall_ms}}}', retain=True)
+    def _is_recording(self) -> bool:
+        return self._clerk.is_alive() and not self._clerk.trouble
 
     def _status(self) -> KioskStatus:
         from kiosk.web.services import KioskStatus, ReaderStatus  # noqa: PLC0415 - see _start_web
@@ -232,9 +218,11 @@ class Kiosk:
             for outcomes in self._mqtt.counts().values():
                 counters.update({f"mqtt_{name}_total": count for name, count in outcomes.items()})
         return KioskStatus(
-            recording=self._clerk.is_alive() and not self._clerk.trouble,
+            recording=self._is_recording(),
             reason=self._clerk.trouble if self._clerk.is_alive() else "clerk_stopped",
             broker=self._mqtt.connected if self._mqtt is not None else None,
+            broker_detail=self._mqtt.problem if self._mqtt is not None else "",
+            panel_detail=self._voice.problem,
             readers=readers,
             machines_heard=dict(self._clerk.heard_utc_ms),
             counters=counters,

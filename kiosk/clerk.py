@@ -18,7 +18,8 @@ from kiosk.ballast import Ballast
 from kiosk.clock import Clock, boottime_ms
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.desk import NOT_RECORDING, Desk
-from kiosk.domain.entries import Entry, to_object
+from kiosk.domain.entries import At, Entry, to_object
+from kiosk.domain.notices import Notice, notices
 from kiosk.inbox import Heard, Inbox, Item
 from kiosk.proofs import canonical
 from kiosk.store.faults import DISK_FULL, disk_fault, forget_cache, require_tail
@@ -65,8 +66,8 @@ class Clerk(threading.Thread):
         self.trouble = ""
         """Why nothing is recorded now, a code of `kiosk.store.faults`; empty while all is well."""
         self.counters: Counter[str] = Counter()
-        self.open_at_start: Mapping[str, set[int]] = {}
-        """By machine: the sessions that survived the last start; set before its entries are told."""
+        self.notices: Mapping[str, Notice] = {}
+        """What is on disk about each machine; replaced whole, before the entries that changed it are told."""
         self.heard_utc_ms: Mapping[str, int | None] = {}
         """When each machine was last heard, UTC; replaced whole, so other threads may read it."""
 
@@ -119,7 +120,7 @@ class Clerk(threading.Thread):
         self._in_doubt, self._unrecorded = self._in_doubt + self._unrecorded, 0
         entries = desk.start(self._in_doubt)
         self._in_doubt = 0
-        self.open_at_start = {m: set(ids) for m, ids in desk.core.state.open_by_machine.items()}
+        self._note(desk)
         if self.trouble:
             log.warning("recording again, after %s", self.trouble)
         self.trouble = ""
@@ -179,7 +180,9 @@ class Clerk(threading.Thread):
                 or (due_s is not None and desk.seconds_to_next_due() == 0.0)
                 or not desk.core.state.timeline.follows(stamp)
             ):
-                self._tell(desk.pass_time(heartbeat=beat_due))
+                entries = desk.pass_time(heartbeat=beat_due)
+                self._note(desk)
+                self._tell(entries)
 
     def _batch(self, desk: Desk, items: Sequence[Item], lost: int, beat_due: bool) -> None:
         self._in_hand, self._lost_in_hand = items, lost
@@ -190,15 +193,20 @@ class Clerk(threading.Thread):
                 item.on_stored()
         for answer in answers:
             answer.give()
-        self._note_heard(desk)
+        self._note(desk)
         self._tell(entries)
 
-    def _note_heard(self, desk: Desk) -> None:
+    def _note(self, desk: Desk) -> None:
         ears = desk.core.watch.machines.ears
         utc_ms = desk.core.state.timeline.utc_ms
+        self.notices = notices(desk.core.state, desk.core.state.timeline.moment(self._now()))
         self.heard_utc_ms = {
             machine: utc_ms(ear.last_heard) if ear.last_heard is not None else None for machine, ear in ears.items()
         }
+
+    def _now(self) -> At:
+        stamp = self._clock.stamp()
+        return At(stamp.boot, stamp.boot_ms)
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         if entries:

@@ -25,6 +25,7 @@ FLOORS = {
     "kiosk.web": 4,
     "kiosk.clerk": 4,
     "kiosk.desk": 4,
+    "kiosk.voice": 4,
     "kiosk.sync": 4,
     "kiosk.hub": 4,
     "kiosk.store": 3,
@@ -76,7 +77,8 @@ TIME_HOMES = {
     "kiosk.hub": PACING,
     "firmware_bridge.serial_link": PACING | {"sleep"},
     "firmware_bridge.mqtt_link": PACING | {"sleep"},
-    "firmware_bridge.panel": PACING | {"sleep"},
+    "firmware_bridge.relay": PACING,
+    "kiosk.voice": PACING,  # a beat is real time
     "firmware_bridge.simulator": PACING | {"sleep"},
 }
 """What of the module `time` a room may use."""

@@ -53,7 +53,7 @@ def badge_read(state: State, watch: Watch, now: Moment, read: BadgeRead) -> Iter
         yield from _stranger(state, watch, at, read, machine)
         return
     person = state.people[badge.person_ref]
-    reason = _unwelcome(state, person, read.badge_ref)
+    reason = unwelcome(state, person, read.badge_ref)
     if reason:
         yield _refused(state, read.reader, read.badge_ref, person.ref, machine, reason, at)
     elif person.role == "instructor":
@@ -74,7 +74,7 @@ def picked(state: State, watch: Watch, now: Moment, pick: Picked) -> Iterator[e.
     if waiting is not None and now.ms - waiting.at.ms < timeout_ms:
         person = state.people[waiting.person_ref]
         # A pick is a read at its own moment: what happened to the badge since the tap counts.
-        reason = _unwelcome(state, person, waiting.badge_ref)
+        reason = unwelcome(state, person, waiting.badge_ref)
         if reason:
             yield _refused(state, pick.reader, waiting.badge_ref, person.ref, pick.machine, reason, now)
             return
@@ -95,7 +95,7 @@ def _chosen(state: State, now: Moment, pick: Picked, timeout_ms: int) -> Iterato
         yield e.ProcessChosen(session.id, session.person_ref, pick.process)
 
 
-def _unwelcome(state: State, person: Person, badge_ref: str) -> str:
+def unwelcome(state: State, person: Person, badge_ref: str) -> str:
     """Why a known badge is refused at any machine; empty where it is not."""
     if state.badges[badge_ref].blocked:
         return "badge_blocked"
@@ -195,7 +195,7 @@ def _admit(state: State, read: Read) -> Admission:
     rule = machine_rule(state, read.machine)
     if state.machine(read.machine).locked:
         return Admission(None, "machine_locked")
-    missing = _missing(state, read.person, rule, read.at)
+    missing = missing_for(state, read.person, rule, read.at)
     if missing:
         if not rule.observers:
             return Admission(None, "not_qualified", missing)
@@ -217,7 +217,7 @@ def _as_observer(state: State, read: Read, missing: tuple[str, ...]) -> Admissio
     return Admission("observer", missing=missing)
 
 
-def _missing(state: State, person: Person, rule: MachineRule, at: Moment) -> tuple[str, ...]:
+def missing_for(state: State, person: Person, rule: MachineRule, at: Moment) -> tuple[str, ...]:
     """What the machine requires and the person does not hold on the local date."""
     today = state.timeline.local_date(at).isoformat()
     held = person.qualifications

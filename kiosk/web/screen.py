@@ -99,6 +99,8 @@ def health() -> tuple[Response, int]:
         "reason": status.reason,
         "readers": {each: {"connected": r.connected, "detail": r.detail} for each, r in status.readers.items()},
         "broker": status.broker,
+        "broker_detail": status.broker_detail,
+        "panel_detail": status.panel_detail,
         "clock_synced": status.clock_synced,
         "seq": numbers["seq"] if numbers else None,
         "undelivered": numbers["undelivered"] if numbers else None,

@@ -29,6 +29,10 @@ class KioskStatus:
     """Why nothing is recorded: a code of `phrases.NOT_RECORDING` or a sentence; empty while recording."""
     broker: bool | None = None
     """Is the MQTT broker connected? `None` where the lab has none."""
+    broker_detail: str = ""
+    """What is wrong with that link, in words for `/health`."""
+    panel_detail: str = ""
+    """Why lamps or relays do nothing, in words for `/health`."""
     readers: Mapping[str, ReaderStatus] = field(default_factory=dict)
     machines_heard: Mapping[str, int | None] = field(default_factory=dict)
     """When each machine was last heard, UTC ms of the domain's clock."""
