@@ -173,7 +173,7 @@ def test_what_is_remembered_does_not_grow() -> None:
 
 def test_a_document_that_is_deeper_than_32_is_refused_by_each_that_reads_json() -> None:
     deep = b'{"a":' * 33 + b"1" + b"}" * 33
-    for name, topic in (("shelly2", "a/events/rpc"), ("bambu", "device/b/report"), ("zigbee2mqtt", "z/a")):
+    for name, topic in (("shelly2", "a/events/rpc"), ("bambu", "device/b/report"), ("zigbee2mqtt", "z2m/a")):
         (one,) = registry.machine(name, {}, any_topic=True).translate(topic, deep, False)
         assert one == Rejected("nested deeper than 32")
 
@@ -200,7 +200,7 @@ def test_every_captured_payload_of_any_maker_is_survived(capture: dict[str, Any]
             '{"method":"NotifyStatus","params":{"switch:0":{"apower":11.5}}}',
             {"state": None, "power_w": 11.5, "alive": True, "detail": "alive"},
         ),
-        ("zigbee2mqtt", "z/a/set", '{"state":"OFF"}', {"ignored": "a command, not a report"}),
+        ("zigbee2mqtt", "z2m/a/set", '{"state":"OFF"}', {"ignored": "a command, not a report"}),
         ("bambu", "device/b/report", "{", {"rejected": "not JSON"}),
         (
             "moonraker",

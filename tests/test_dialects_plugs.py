@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firmware_bridge import registry
-from firmware_bridge.machines.base import Dialect, Gone, Ignored, Rejected, Reported, Told
+from firmware_bridge.machines.base import Asked, Dialect, Gone, Ignored, Rejected, Reported, Told
 from firmware_bridge.options import OptionError
 
 GEN1: dict[str, Any] = {"topic": "shellies/mill-1"}
@@ -237,7 +237,39 @@ def test_what_only_sounds_like_watts_or_a_relay_is_neither(item: str) -> None:
     assert told(node, f"mill-1/{item}/state", "OFF") == Reported(detail="alive")
 
 
+def test_without_configuration_a_zigbee_topic_is_known_by_its_name_or_by_what_only_such_a_device_says() -> None:
+    source = registry.machine("zigbee2mqtt", {}, any_topic=True)
+    for topic in ("zigbee2mqtt/mill-1", "lab/Zigbee2MQTT-2/mill/1", "z2m/mill-1"):
+        assert told(source, topic, '{"state":"OFF"}') == Reported("off", detail="relay off")
+        source.forget()
+    assert told(source, "lab/mill-1", '{"power":7,"linkquality":43}') == Reported(power_w=7.0)
+    assert isinstance(told(source, "lab/mill-1", '{"power":7}'), Ignored)
+    assert told(source, "lab/zigbee/bridge/state", "offline") == Gone("last will")
+
+
 # -- all of them ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "topic", "payload"),
+    [
+        ("shelly1", GEN1, "shellies/mill-1/command", b"update"),
+        ("shelly2", GEN2, "mill-1/rpc", b'{"id": 1, "src": "mill-1/kiosk", "method": "Shelly.GetStatus"}'),
+        ("zigbee2mqtt", {**ZIGBEE, "channel": "l2"}, "zigbee2mqtt/mill-1/get", b'{"state_l2": ""}'),
+    ],
+)
+def test_a_plug_is_asked_for_its_state_at_the_start(
+    name: str, options: dict[str, Any], topic: str, payload: bytes
+) -> None:
+    assert registry.machine(name, options).greeting() == (Asked(topic, payload),)
+    assert registry.machine(name, {}, any_topic=True).greeting() == ()
+
+
+def test_a_shellys_answer_is_its_full_status() -> None:
+    plug = registry.machine("shelly2", GEN2)
+    assert "mill-1/kiosk/rpc" in plug.topics()
+    answer = '{"id":1,"src":"shellyplus1pm-1","dst":"mill-1/kiosk","result":{"switch:0":{"output":true,"apower":812}}}'
+    assert told(plug, "mill-1/kiosk/rpc", answer) == Reported(power_w=812.0, detail="relay on")
 
 
 @pytest.mark.parametrize(

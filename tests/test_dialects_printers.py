@@ -172,6 +172,17 @@ def test_moonrakers_last_will_forgets_the_print() -> None:
     assert klipper(printer, print_stats={"print_duration": 5.4}) == Reported(detail="alive")
 
 
+def test_moonraker_is_asked_at_the_start_and_only_that_answer_counts() -> None:
+    printer = registry.machine("moonraker", MOON)
+    (asked,) = printer.greeting()
+    assert asked.topic == "printer-1/moonraker/api/request"
+    answer = {"jsonrpc": "2.0", "result": {"eventtime": 5.5, "status": {"print_stats": {"state": "printing"}}}}
+    where = "printer-1/moonraker/api/response"
+    assert isinstance(told(printer, where, json.dumps({**answer, "id": 7})), Ignored)
+    mine = {**answer, "id": json.loads(asked.payload)["id"]}
+    assert told(printer, where, json.dumps(mine)) == Reported("running")
+
+
 # -- Bambu ------------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +241,12 @@ def test_a_line_of_a_bambu_log_or_a_command_is_nothing() -> None:
     assert isinstance(told(printer, "device/01S00C1/report", log), Ignored)
     assert isinstance(told(printer, "device/01S00C1/request", '{"print":{"gcode_state":"RUNNING"}}'), Ignored)
     assert printer.topics() == ("device/01S00C1/report",)
+
+
+def test_a_bambu_printer_is_asked_for_a_full_report_at_the_start() -> None:
+    (asked,) = registry.machine("bambu", BAMBU).greeting()
+    assert asked.topic == "device/01S00C1/request"
+    assert json.loads(asked.payload)["pushing"]["command"] == "pushall"
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@
 
 A printer is its own broker (port 8883, user bblp, access code), so that a bridge has to bring its topics to the
 kiosk's. Subscribes to `device/SN/report`, which is not retained. X1 printers say everything each time, P1 and A1 only
-what changed: it is added to what is known, and a report without `gcode_state` changes nothing. After a start nothing
-is known of a P1 or A1 until its state changes or somebody asks for `pushall`. Silence: a printer at work reports every
-few seconds, so 2 minutes; there is no last will. Tells `running`, `setup` (preparing, or a stage of a print that is
-not printing), `idle`, also while paused and after a print that failed or was cancelled, and `fault` while a print that
-failed leaves an error standing.
+what changed: it is added to what is known, and a report without `gcode_state` changes nothing. After a start nothing is
+known of a P1 or A1 until its state changes or it answers `pushall`, which is asked on `device/SN/request`. Silence: a
+printer at work reports every few seconds, so 2 minutes; there is no last will. Tells `running`, `setup` (preparing, or
+a stage of a print that is not printing), `idle`, also while paused and after a print that failed or was cancelled, and
+`fault` while a print that failed leaves an error standing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from firmware_bridge.machines.base import Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
 from firmware_bridge.machines.device import DeviceDialect, device_of, member, number, part, shape
 from firmware_bridge.machines.payload import PayloadError, spelled
 from firmware_bridge.options import known_only
@@ -99,6 +99,12 @@ class Bambu(DeviceDialect[Known]):
     def default_stale_after_ms(self) -> int | None:
         """2 minutes."""
         return STALE_AFTER_MS
+
+    def greeting(self) -> tuple[Asked, ...]:
+        """Asks for a full report, which a P1 or A1 gives of itself only now and then."""
+        # device/{SN}/request  {"pushing":{"sequence_id":"0","command":"pushall"}}  (OpenBambuAPI mqtt.md)
+        request = b'{"pushing":{"sequence_id":"0","command":"pushall"}}'
+        return () if self._device is None else (Asked(f"{self._device}/request", request),)
 
     def _tails(self) -> tuple[str, ...]:
         return ("report",)

@@ -4,27 +4,30 @@
 
 Moonraker's `[mqtt]` needs `status_objects` with at least `print_stats` and `webhooks`. Subscribes to `klipper/status`
 (what changed, not retained), `klipper/state/...` (the same one by one if `publish_split_status` is set, retained) and
-`moonraker/status` (retained), on which `{"server":"offline"}` is the last will. What changed is added to what is
-known. Silence: while a print goes on its durations change four times a second, so 2 minutes; at rest it may be silent.
-Tells `running`, `idle`, also while paused, and `fault` (a print that failed; Klipper shut down or in error). That
-Klipper starts or is ready is not always published: neither tells a state, but ready ends a fault.
+`moonraker/status` (retained), on which `{"server":"offline"}` is the last will. What changed is added to what is known;
+`moonraker/api` is asked for both at the start. Silence: while a print goes on its durations change four times a second,
+so 2 minutes; at rest it may be silent. Tells `running`, `idle`, also while paused, and `fault` (a print that failed;
+Klipper shut down or in error). That Klipper starts or is ready is not always published: neither tells a state, but
+ready ends a fault.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from firmware_bridge.machines.base import Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
 from firmware_bridge.machines.device import LAST_WILL, ONLINE, DeviceDialect, device_of, member, part, shape
 from firmware_bridge.machines.payload import PayloadError
 from firmware_bridge.options import known_only
 
 STALE_AFTER_MS = 120_000
-STATUS, SERVER = "klipper/status", "moonraker/status"
+STATUS, SERVER, ANSWER = "klipper/status", "moonraker/status", "moonraker/api/response"
+ASKED_BY = "sheber"
 JOB, KLIPPY = "klipper/state/print_stats/", "klipper/state/webhooks/"
-TOPICS = shape(r"moonraker/status|klipper/status|klipper/state/[^/]+/[^/]+")
+TOPICS = shape(r"moonraker/(?:status|api/response)|klipper/status|klipper/state/[^/]+/[^/]+")
 JOBS = {
     "printing": Reported("running"),
     "paused": Reported("idle", detail="held"),
@@ -76,16 +79,30 @@ class Moonraker(DeviceDialect[Known]):
         """2 minutes."""
         return STALE_AFTER_MS
 
+    def greeting(self) -> tuple[Asked, ...]:
+        """Asks Moonraker for the state of the print and of Klipper."""
+        if self._device is None:
+            return ()
+        # printer-1/moonraker/api/request  {"jsonrpc":"2.0","method":"printer.objects.query","params":{...},"id":...}
+        objects = {"print_stats": ["state"], "webhooks": ["state"]}
+        request = {"jsonrpc": "2.0", "method": "printer.objects.query", "params": {"objects": objects}, "id": ASKED_BY}
+        return (Asked(f"{self._device}/moonraker/api/request", json.dumps(request).encode()),)
+
     def _tails(self) -> tuple[str, ...]:
-        return (STATUS, f"{JOB}+", f"{KLIPPY}+", SERVER)
+        return (STATUS, f"{JOB}+", f"{KLIPPY}+", SERVER, ANSWER)
 
     def _told(self, tail: str, payload: bytes) -> Told:
         said = member(payload)
         if tail == SERVER:
             return _server(said.get("server"))
+        # printer-1/moonraker/api/response  {"jsonrpc":"2.0","result":{"eventtime":...,"status":{...}},"id":"sheber"}
+        if tail == ANSWER:
+            if said.get("id") != ASKED_BY:
+                return Ignored("the answer to somebody else")
+            said = part(said, "result")
         # printer-1/klipper/status  {"eventtime":248270.603765604,"status":{"print_stats":{"state":"complete",...}}}
         # (eventtime is seconds since some start, and no date)
-        if tail == STATUS:
+        if tail in (STATUS, ANSWER):
             status = part(said, "status")
             return self._changed(_word(part(status, "print_stats")), _word(part(status, "webhooks")))
         # printer-1/klipper/state/print_stats/state  {"eventtime":...,"value":"printing"}

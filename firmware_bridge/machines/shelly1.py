@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Self
 
 from firmware_bridge import options
-from firmware_bridge.machines.base import Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
 from firmware_bridge.machines.device import COMMAND, LAST_WILL, ONLINE, DeviceDialect, device_of, shape
 from firmware_bridge.machines.payload import watts, words
 from firmware_bridge.options import known_only
@@ -77,6 +77,11 @@ class Shelly1(DeviceDialect[Known]):
     def default_stale_after_ms(self) -> int | None:
         """2 minutes."""
         return STALE_AFTER_MS
+
+    def greeting(self) -> tuple[Asked, ...]:
+        """Asks the device to say everything now."""
+        # shellies/mill-1/command  update
+        return () if self._device is None else (Asked(f"{self._device}/command", b"update"),)
 
     def _tails(self) -> tuple[str, ...]:
         return ("#",)

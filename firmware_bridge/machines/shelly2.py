@@ -3,22 +3,24 @@
     status = {dialect = "shelly2", topic = "shellyplus1pm-4417939341dc", component = "switch:0", running_above_w = 350}
 
 `topic` is the device's MQTT prefix, which need not be its id. Subscribes to `events/rpc` (what changed), `status/+` (a
-component in full; both are settings of the device, and neither is retained) and `online`. What changed is added to
-what is known, and what is not named is unchanged. Silence: a device that meters says its counter each minute, even at
-0 W; 2.5 of them, rounded up, are 3 minutes. One without a meter speaks only of changes: `stale_after = "never"`. Its
-last will is `false` on `online`. Tells watts, `off` when the output is, and `fault` for `overpower`; an output that is
-on says nothing about running. `component` may also be `light:N`, or a meter: `pm1:N`, `em1:N`, `em:N` (three phases).
+component in full; both are settings of the device, and neither is retained), `online` and `kiosk/rpc` (the answer to
+`Shelly.GetStatus`, which is asked at the start). What changed is added to what is known; what is not named is
+unchanged. Silence: a device that meters says its counter each minute, even at 0 W; 2.5 of them, rounded up, are 3
+minutes. One without a meter speaks only of changes: `stale_after = "never"`. Its last will is `false` on `online`.
+Tells watts, `off` when the output is, and `fault` for `overpower`; an output that is on says nothing about running.
+`component` may also be `light:N`, or a meter: `pm1:N`, `em1:N`, `em:N` (three phases).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from firmware_bridge import options
-from firmware_bridge.machines.base import Ignored, Reported, Told
+from firmware_bridge.machines.base import Asked, Ignored, Reported, Told
 from firmware_bridge.machines.device import (
     LAST_WILL,
     ONLINE,
@@ -35,7 +37,8 @@ from firmware_bridge.options import OptionError, known_only
 
 STALE_AFTER_MS = 3 * 60_000
 COMPONENT = re.compile(r"(?:switch|light|pm1|em1|em):[0-9]{1,3}")
-TOPICS = shape(r"events/rpc|status/[a-z0-9_]+(?::[0-9]{1,3})?|online")
+ANSWER = "kiosk/rpc"
+TOPICS = shape(r"events/rpc|status/[a-z0-9_]+(?::[0-9]{1,3})?|online|kiosk/rpc")
 STATUS, NOTICES = "status/", ("NotifyStatus", "NotifyFullStatus")
 POWER = {"switch": "apower", "light": "apower", "pm1": "apower", "em1": "act_power", "em": "total_act_power"}
 
@@ -91,8 +94,16 @@ class Shelly2(DeviceDialect[Known]):
         """3 minutes."""
         return STALE_AFTER_MS
 
+    def greeting(self) -> tuple[Asked, ...]:
+        """Asks for the full status; the answer comes on a topic of the device's own."""
+        if self._device is None:
+            return ()
+        # mill-1/rpc  {"id":1,"src":"mill-1/kiosk","method":"Shelly.GetStatus"}
+        request = {"id": 1, "src": f"{self._device}/kiosk", "method": "Shelly.GetStatus"}
+        return (Asked(f"{self._device}/rpc", json.dumps(request).encode()),)
+
     def _tails(self) -> tuple[str, ...]:
-        return ("events/rpc", "status/+", "online")
+        return ("events/rpc", "status/+", "online", ANSWER)
 
     def _told(self, tail: str, payload: bytes) -> Told:
         if tail == "online":
@@ -101,6 +112,9 @@ class Shelly2(DeviceDialect[Known]):
         # shellies/plus1pm/status/switch:0  {"id":0, "source":"init", "output":false, "apower":0.0, ...}
         if tail.startswith(STATUS):
             return self._components({tail.removeprefix(STATUS): said}, full=True)
+        # mill-1/kiosk/rpc  {"id":1,"src":"shellyplus1pm-4417939341dc","result":{"switch:0":{...},...},...}
+        if tail == ANSWER:
+            return self._components(part(said, "result"), full=True)
         method = said.get("method")
         # mill-1/events/rpc  {"src":...,"method":"NotifyEvent","params":{"events":[{"component":"input:0",...}],...}}
         if method not in NOTICES:

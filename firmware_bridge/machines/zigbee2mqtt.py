@@ -13,13 +13,14 @@ a relay that is on says nothing about running. `channel = "l2"` is one of severa
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from firmware_bridge import options
-from firmware_bridge.machines.base import NOT_OURS, Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.base import NOT_OURS, Asked, Ignored, Reported, Told, not_listed
 from firmware_bridge.machines.device import (
     COMMAND,
     LAST_WILL,
@@ -35,6 +36,7 @@ from firmware_bridge.options import OptionError, known_only
 
 STALE_AFTER_MS = 15 * 60_000
 BRIDGE, AVAILABILITY, COMMANDS = "bridge", "availability", ("set", "get")
+NAMES = ("zigbee", "z2m")
 CHANNEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 SWITCH = re.compile(r"state(?:_(?:l[0-9]{1,2}|[0-9]{1,2}|left|right|center|top|bottom))?")
 
@@ -97,10 +99,17 @@ class Zigbee2Mqtt(Remembering[Known]):
         """15 minutes."""
         return STALE_AFTER_MS
 
+    def greeting(self) -> tuple[Asked, ...]:
+        """Asks the device for its state."""
+        if self._topic is None:
+            return ()
+        # zigbee2mqtt/mill-1/get  {"state":""}
+        return (Asked(f"{self._topic}/get", json.dumps({f"state{self._suffix}": ""}).encode()),)
+
     def _tell(self, topic: str, payload: bytes) -> list[Told]:
-        if topic.startswith(OTHERS) or "/" not in topic:
+        base = self._base or _base_of(topic, payload)
+        if topic.startswith(OTHERS) or base is None:
             return [NOTHING_KNOWN if self._topic is None else NOT_OURS]
-        base = self._base or topic.partition("/")[0]
         if topic.startswith(f"{base}/{BRIDGE}/"):
             # zigbee2mqtt/bridge/logging  {"level":"info","message":"..."}
             of_state = topic == f"{base}/{BRIDGE}/state"
@@ -156,6 +165,15 @@ class Zigbee2Mqtt(Remembering[Known]):
         if self._known.off:
             return Reported("off", power_w, "relay off")
         return Reported(power_w=power_w, detail="" if power_w is not None else "alive")
+
+
+def _base_of(topic: str, payload: bytes) -> str | None:
+    """The base topic, where none is named: up to the level that says so; else what only such a device says tells."""
+    levels = topic.split("/")
+    for index, level in enumerate(levels[:-1], start=1):
+        if any(name in level.lower() for name in NAMES):
+            return "/".join(levels[:index])
+    return levels[0] if b'"linkquality"' in payload and len(levels) > 1 else None
 
 
 def _available(payload: bytes) -> Told:
