@@ -36,6 +36,7 @@ MACHINES = {
     "fischertechnik": "firmware_bridge.machines.fischertechnik:Fischertechnik",
     "json": "firmware_bridge.machines.json:Json",
     "moonraker": "firmware_bridge.machines.moonraker:Moonraker",
+    "mtconnect": "firmware_bridge.machines.mtconnect:MTConnect",
     "octoprint": "firmware_bridge.machines.octoprint:OctoPrint",
     "packml": "firmware_bridge.machines.packml:PackMl",
     "shelly1": "firmware_bridge.machines.shelly1:Shelly1",
