@@ -12,7 +12,16 @@ import pytest
 
 from firmware_bridge.observations import BadgeSeen, BrokerChanged, MachineReported
 from kiosk import office
-from kiosk.commands import AddUser, ApproveSessions, Command, CommandRefused, DecideSession, Done, ImportPeople
+from kiosk.commands import (
+    AddUser,
+    ApproveSessions,
+    AssignBadge,
+    Command,
+    CommandRefused,
+    DecideSession,
+    Done,
+    ImportPeople,
+)
 from kiosk.desk import Desk
 from kiosk.inbox import CAPACITY, Asked, Heard, Inbox
 from kiosk.store import people, views
@@ -231,6 +240,9 @@ def test_nobody_decides_on_their_own_session(workshop: Workshop) -> None:
         (DecideSession(10_000, "approved", "u1"), "unknown_session"),
         (DecideSession(0, "rejected", "u1"), "reason_missing"),
         (ImportPeople((replace(PYOTR, person_id="p7", badges=AIGERIM.badges),)), "badge_taken"),
+        (ImportPeople((replace(PYOTR, person_id="p7", badges=("08123456",)),)), "random_badge"),
+        (AssignBadge("88045A11", "p1"), "cascade_badge"),
+        (AssignBadge("0000000000", "p1"), "zero_badge"),
         (AddUser("x", "owner", "hash"), "unknown_role"),
         (AddUser("x", "lead", "hash", "nobody"), "unknown_person"),
     ],

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_bridge import registry
 from firmware_bridge.options import OptionError
 from firmware_bridge.readers.base import FRAME_BYTES_MAX, Badge, Decoder, Event, Rejected
-from firmware_bridge.readers.line import Line, Options
+from firmware_bridge.readers.line import FORMATS, Line, Options
 from firmware_bridge.readers.rdm6300 import Rdm6300
 from firmware_bridge.readers.transforms import TRANSFORMS, transform
 from firmware_bridge.simulator.frames import FRAMES
@@ -52,11 +53,16 @@ def test_rejects_are_counted_by_reason() -> None:
     assert (decoder.badges, decoder.rejected) == (1, {"framing": 1, "checksum": 1, "noise": 1})
 
 
-@given(st.lists(st.one_of(st.binary(max_size=40), UIDS.map(FRAMES["rdm6300"]))), st.integers(1, 50))
-def test_how_the_bytes_are_cut_makes_no_difference(parts: list[bytes], piece: int) -> None:
+LINES = st.text("0123456789ABCDEFabcdef,:- \r\n", max_size=20).map(str.encode)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=40), LINES, UIDS.map(FRAMES["line"]))), st.integers(1, 50))
+def test_how_the_bytes_of_lines_are_cut_makes_no_difference(parts: list[bytes], piece: int) -> None:
     data = b"".join(parts)
-    for decoder_class in (Rdm6300, Line):
-        assert fed(decoder_class(), data, piece) == fed(decoder_class(), data, max(1, len(data)))
+    for form in FORMATS:
+        events = fed(Line(Options(form)), data, piece)
+        assert events == fed(Line(Options(form)), data, max(1, len(data)))
+        assert all(one.uid == bytes.fromhex(one.uid).hex().upper() for one in events if isinstance(one, Badge))
 
 
 @given(
@@ -156,9 +162,51 @@ def test_a_transform_makes_two_readers_agree_on_one_card(name: str | None, uid: 
     assert transform(name)(uid) == same
 
 
+AT_EACH_READER = {
+    "rdm6300": ({}, FRAMES["rdm6300"]("6F007B3972")),
+    "id12": ({}, FRAMES["id12"]("6F007B3972")),
+    "parallax": ({}, FRAMES["parallax"]("6F007B3972")),
+    "gwiot7941": ({}, FRAMES["gwiot7941"]("6F007B3972")),
+    "hex": ({"format": "hex"}, b"6F 00 7B 39 72\r\n"),
+    "13 digits": ({"format": "decimal"}, b"0476749445490\r\n"),
+    "10 digits": ({"format": "decimal"}, b"0008075634\r\n"),
+    "5 + 5 digits": ({"format": "wiegand"}, b"00123,14706\r\n"),
+    "8 digits": ({"format": "decimal"}, b"08075634\r\n"),
+    "facility and card": ({"format": "wiegand"}, b"123,14706\r\n"),
+}
+"""One real card (printed.jsonl, P04) as every reader says it: options and bytes."""
+
+
+def at_a_reader(name: str, change: str | None) -> str:
+    options, data = AT_EACH_READER[name]
+    (badge,) = registry.reader(name if name in registry.READERS else "line", options).feed(data)
+    assert isinstance(badge, Badge)
+    return transform(change)(badge.uid)
+
+
+@pytest.mark.parametrize(
+    ("change", "uid", "readers"),
+    [
+        (None, "6F007B3972", ["rdm6300", "id12", "parallax", "gwiot7941", "hex", "13 digits"]),
+        ("low32", "007B3972", ["rdm6300", "id12", "parallax", "gwiot7941", "hex", "13 digits"]),
+        (None, "007B3972", ["10 digits", "5 + 5 digits"]),
+        ("wiegand26", "7B3972", list(AT_EACH_READER)),
+        (None, "7B3972", ["8 digits", "facility and card"]),
+    ],
+)
+def test_every_pair_of_readers_can_agree_on_one_card(change: str | None, uid: str, readers: list[str]) -> None:
+    assert {at_a_reader(name, change) for name in readers} == {uid}
+
+
 @given(UIDS)
 def test_reversing_twice_is_the_same_number(uid: str) -> None:
-    assert TRANSFORMS["reverse"](TRANSFORMS["reverse"](uid)) == uid
+    assert transform("reverse+reverse")(uid) == transform("reverse_bits+reverse_bits")(uid) == uid
+
+
+@given(UIDS, st.lists(st.sampled_from(sorted(TRANSFORMS)), min_size=1, max_size=3))
+def test_whatever_is_joined_gives_a_canonical_number(uid: str, names: list[str]) -> None:
+    changed = transform("+".join(names))(uid)
+    assert bytes.fromhex(changed).hex().upper() == changed
 
 
 def test_an_unknown_transform_says_which_there_are() -> None:
