@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError, is_sheber_database, open_reader
+from kiosk.store.succession import synchronise
 from kiosk.store.verify import Progress, verify
 
 
@@ -48,9 +49,9 @@ def backup(source: sqlite3.Connection | Path, target: Path, progress: Progress |
     part = Path(name)
     try:
         report = _copy(source, part, target, progress)
-        _sync(part)
+        synchronise(part)
         part.replace(target)
-        _sync(target.parent)
+        synchronise(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the backup {target} could not be written: {error}; check the room on that disk") from error
     finally:
@@ -70,11 +71,3 @@ def _copy(source: sqlite3.Connection, part: Path, target: Path, progress: Progre
             raise StoreError(f"the ledger does not verify, so no backup was made: {findings[0].message}")
         log = Ledger(copy)
         return BackupReport(target, log.size, log.root())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,6 +1,7 @@
-"""What a new log takes over from the damaged one before it: its last known head, and who people are.
+"""What a new log takes over from the one before it, damaged or restored: its last known head, and who people are.
 
 Read row by row, as far as the file can be read. Hours are not taken over: they stay in the old log, with their proofs.
+What gives somebody leave comes from the one file only; what took it away since then is honoured.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import json
 import logging
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,10 @@ class Heritage:
     """`log`, `size` and `root` of the newest signed head, or None for what cannot be read; and the `file`."""
     roster: tuple[o.Observation, ...]
     """Who people are, to be entered again."""
+    carried: Mapping[str, int]
+    """How many rows of each table with names were taken over."""
+    consents_left: int
+    """Consents that were not taken over, because they may have been withdrawn since."""
 
 
 @dataclass
@@ -53,6 +58,36 @@ class _Known:
     """The last entry that cannot be read and may have withdrawn a consent; no consent before it is taken over."""
 
 
+@dataclass
+class _Estate:
+    """What there is to take over."""
+
+    rows: dict[str, Rows]
+    known: _Known
+    consents_gone: int = 0
+    """Consents of it that no longer stand in the ledger that was in use."""
+
+    @classmethod
+    def of(cls, old: sqlite3.Connection) -> _Estate:
+        """As far as the file can be read."""
+        rows = {table: list(_rows(old, table, "rowid", _whole)[0].values()) for table in _TABLES}
+        return cls(rows, _read_log(old))
+
+    def honour(self, now: _Estate) -> None:
+        """Of two ledgers, `now` was the one in use: who was erased and what was blocked or withdrawn there stays so."""
+        erased = {row["person_ref"] for row in now.rows["people"] if row["person_id"] is None}
+        closed = {row["user_ref"] for row in now.rows["users"] if not row["active"]}
+        for table in ("people", "badges", "users"):
+            self.rows[table] = [row for row in self.rows[table] if row["person_ref"] not in erased]
+        self.rows["users"] = [row for row in self.rows["users"] if row["user_ref"] not in closed]
+        self.known.blocked |= now.known.blocked | {row["badge_ref"] for row in now.rows["badges"] if row["blocked"]}
+        self.known.doubt = now.known.doubt
+        for person_ref, given in self.known.consents.items():
+            still = now.known.consents[person_ref]
+            self.known.consents[person_ref] = {each: still[each] for each in given if each in still}
+            self.consents_gone += len(given) - len(self.known.consents[person_ref])
+
+
 def inherit(database: Path, connection: sqlite3.Connection) -> Heritage | None:
     """Take over from the database that was last put aside from `database`, into `connection`; the caller commits.
 
@@ -62,19 +97,49 @@ def inherit(database: Path, connection: sqlite3.Connection) -> Heritage | None:
     if not aside:
         return None
     source = aside[-1]
-    with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old:
-        old.row_factory = sqlite3.Row
-        rows: dict[str, Rows] = {table: list(_rows(old, table, "rowid", _whole)[0].values()) for table in _TABLES}
-        known = _read_log(old)
-        predecessor = _head(old) | {"file": source.name}
-    carried = {table: _insert(connection, table, rows[table]) for table in _TABLES}
-    roster = tuple(_roster(carried["people"], carried["badges"], known))
-    counts = ", ".join(f"{len(carried[table])} {table}" for table in _TABLES)
+    with _reading(source) as old:
+        estate = _Estate.of(old)
+        predecessor = last_head(old) | {"file": source.name}
+    heritage = _hand_over(estate, predecessor, connection)
+    counts = ", ".join(f"{count} {table}" for table, count in heritage.carried.items())
     log.warning("the new log continues %s, and takes over: %s", source.name, counts)
     log.warning("hours, sessions that were open and records that were not delivered stay in %s", source.name)
-    if known.doubt >= 0:
+    if estate.known.doubt >= 0:
         log.warning("what cannot be read there may have withdrawn a consent: enter anew the consents given before it")
-    return Heritage(predecessor, roster)
+    return heritage
+
+
+def inherit_backup(
+    backup: Path, in_use: Path | None, predecessor: dict[str, object], connection: sqlite3.Connection
+) -> Heritage:
+    """Take over from a verified backup, into `connection`; the caller commits.
+
+    `in_use` is the database it replaces; without one, nobody knows which consents were withdrawn since the backup.
+    """
+    with _reading(backup) as old:
+        estate = _Estate.of(old)
+    if in_use is None:
+        estate.known.doubt = _EVERYTHING
+    else:
+        with _reading(in_use) as now:
+            estate.honour(_Estate.of(now))
+    return _hand_over(estate, predecessor, connection)
+
+
+def _hand_over(estate: _Estate, predecessor: dict[str, object], connection: sqlite3.Connection) -> Heritage:
+    carried = {table: _insert(connection, table, estate.rows[table]) for table in _TABLES}
+    roster = tuple(_roster(carried["people"], carried["badges"], estate.known))
+    given = [seq for by_enterprise in estate.known.consents.values() for seq, _ in by_enterprise.values()]
+    left = estate.consents_gone + sum(seq <= estate.known.doubt for seq in given)
+    return Heritage(predecessor, roster, {table: len(rows) for table, rows in carried.items()}, left)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A file that may be damaged, by the names of its columns."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
 
 
 def _rows(
@@ -188,7 +253,7 @@ def _follow(known: _Known, seq: int, said: e.Body) -> None:
             known.contracts[ref][enterprise] = (first, last)
 
 
-def _head(old: sqlite3.Connection) -> dict[str, object]:
+def last_head(old: sqlite3.Connection) -> dict[str, object]:
     """The newest signed head, as `log_started` names it."""
     signed = _signed(old)
     if signed is not None:
