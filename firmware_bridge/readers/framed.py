@@ -20,8 +20,8 @@ from firmware_bridge.readers.base import Badge, Decoder, Event, Rejected, is_zer
 class Framed(Decoder):
     """Takes what has the shape of `whole`, waits while what there is has the shape of `begun`, and drops the rest.
 
-    The lengths of a protocol's frames differ by less than the bytes that have to fit before one is waited for: so a
-    good frame is complete no later than any beginning before it that noise pretends, and never waits for more bytes.
+    The frames of one protocol are about equally long. So what noise pretends to begin is whole, or broken, by the time
+    the good frame behind it ends: a card is never told only when more bytes come.
     """
 
     start: ClassVar[int] = 0x02
