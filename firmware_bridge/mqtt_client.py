@@ -59,6 +59,10 @@ class Presence:
     offline: str = "offline"
 
 
+class BrokenOffError(ConnectionError):
+    """The other end does not finish a TLS handshake."""
+
+
 class OneConnection(Client):
     """paho's client for one connection: it does not come back by itself.
 
@@ -73,6 +77,21 @@ class OneConnection(Client):
             super()._thread_main()
         except Exception as error:  # noqa: BLE001  whatever it was, the connection is over
             self.on_unreadable(error)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """paho's own leaves the socket open when the handshake fails, which it may do for days."""
+        assert self._ssl_context is not None
+        secure = self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host, do_handshake_on_connect=False)
+        try:
+            secure.settimeout(CONNECT_TIMEOUT_S)
+            secure.do_handshake()
+        except ssl.SSLError:
+            secure.close()
+            raise
+        except OSError as error:
+            secure.close()
+            raise BrokenOffError("the other end breaks the handshake off") from error
+        return secure
 
 
 def new_connection(broker: Broker, client_id: str, presence: Presence | None) -> OneConnection:
@@ -117,10 +136,9 @@ def why(error: Exception, broker: Broker) -> str:
             return (
                 f"the certificate of the broker at {broker.where} is refused: {reason}; check it, ca_file and the clock"
             )
-        case ssl.SSLError():
-            return (
-                f"no TLS with the broker at {broker.where}: {error.reason or error}; check port, ca_file and cert_file"
-            )
+        case BrokenOffError() | ssl.SSLError():
+            reason = str(error) if isinstance(error, BrokenOffError) else error.reason
+            return f"no TLS with the broker at {broker.where}: {reason}; check port, ca_file and cert_file"
         case socket.gaierror() | ValueError():
             return f"no host is called {broker.host}; correct [mqtt]"
         case _:
