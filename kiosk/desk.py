@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
 from kiosk.snapshot import keep_after, recall, rows_written
 from kiosk.store import people
-from kiosk.store.heritage import inherit
+from kiosk.store.heritage import Heritage, inherit
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, last_heartbeat
 from kiosk.store.quarantine import open_sound, put_aside
@@ -102,14 +102,32 @@ class Desk:
         """The first entry; returns who people are, where a damaged log before this one is continued."""
         if self._lab is None:
             raise CommandRefused("no_log", "the log has no name yet: start sheber run once, which begins it")
-        log_id = f"{self._lab.id}/{refs.new_ref()}"
-        self._ledger.name_log(log_id)
         heritage = inherit(self._database, self._connection)
-        began = LogStarted(log_id, None if heritage is None else heritage.predecessor)
-        entry = Entry(0, stamp, refs.new_nonce(), began)
+        self._name_log(self._lab.id, stamp, None if heritage is None else heritage.predecessor)
+        return () if heritage is None else heritage.roster
+
+    def _name_log(self, lab_id: str, stamp: Stamp, predecessor: Mapping[str, object] | None) -> None:
+        log_id = f"{lab_id}/{refs.new_ref()}"
+        self._ledger.name_log(log_id)
+        entry = Entry(0, stamp, refs.new_nonce(), LogStarted(log_id, predecessor))
         self._append(entry)
         evolve(self.core.state, entry)
-        return () if heritage is None else heritage.roster
+
+    def succeed(self, lab_id: str, take_over: Callable[[sqlite3.Connection], Heritage]) -> Heritage:
+        """Begin the log of a restored backup with what `take_over` writes beside it and returns; in one transaction.
+
+        The next start adopts a lab's configuration.
+        """
+        stamp = self._clock.stamp()
+        with write(self._connection):
+            heritage = take_over(self._connection)
+            self._name_log(lab_id, stamp, heritage.predecessor)
+            self._hear(stamp, o.Booted(None))
+            for listed in heritage.roster:
+                self._hear(stamp, listed)
+            self._settle(stamp)
+            rows_written(self._connection)
+        return heritage
 
     def handle(
         self, items: Iterable[Item], lost: int = 0, *, heartbeat: bool = False

@@ -17,6 +17,7 @@ COMMANDS = {
     "people": "kiosk.cli.people:people",
     "rebuild": "kiosk.cli.ledger:rebuild",
     "replay": "kiosk.cli.replay:replay",
+    "restore": "kiosk.cli.restore:restore",
     "run": "kiosk.cli.run:run",
     "sync": "kiosk.cli.sync:sync",
     "user": "kiosk.cli.people:user",

@@ -48,7 +48,7 @@ def verify_command(data: Path, checkpoint_file: Path | None, as_json: bool) -> N
     from kiosk.audit import audit  # noqa: PLC0415 - it brings the whole core with it
 
     kept = None if checkpoint_file is None else _read_checkpoint(checkpoint_file)
-    with _reader(data) as connection, _progress(2 * _size(connection)) as progress:
+    with _reader(data) as connection, checking(2 * _size(connection)) as progress:
         found = audit(connection, kept, progress)
     root = None if found.root is None else encode_base64(found.root)
     if as_json:
@@ -95,7 +95,7 @@ def checkpoint_command(data: Path) -> None:
 @data_option
 def backup(file: Path, data: Path) -> None:
     """Copy the database to FILE, also while the kiosk runs; the copy is verified before it gets its name."""
-    with _reader(data) as connection, _progress(Ledger(connection).size) as progress:
+    with _reader(data) as connection, checking(Ledger(connection).size) as progress:
         report = back_up(connection, file, progress)
     click.echo(f"{report.path}: {report.entries} entries, verified; root {encode_base64(report.root)}")
 
@@ -131,7 +131,7 @@ def _reader(data: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _progress(entries: int) -> Iterator[Progress]:
+def checking(entries: int) -> Iterator[Progress]:
     """A bar on a terminal; nothing in a script."""
     if not sys.stderr.isatty():
         yield lambda _count: None

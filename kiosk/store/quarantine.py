@@ -7,21 +7,17 @@ it away, and is counted until then.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kiosk.store.schema import StoreError, hold, open_held
+from kiosk.store.succession import later_stamp, marked, move_companions, named
 from kiosk.store.verify import damage
 
 log = logging.getLogger(__name__)
 
 MARK = ".damaged-"
-_STAMP = "%Y%m%dT%H%M%SZ"
-_COMPANIONS = ("-wal", "-shm")
-"""SQLite's files beside a database; they keep their place beside it."""
 _DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY = 0xFF
 
@@ -33,8 +29,8 @@ def open_sound(path: Path, wall_ms: int | None) -> sqlite3.Connection:
     """
     lock = hold(path)
     try:
-        _finish(path)
-        what = _look(path)
+        finish_putting_aside(path)
+        what = what_is_damaged(path)
         if what is not None and wall_ms is None:
             raise StoreError(f"{path} is damaged ({what}): start sheber run, which puts it aside and begins a new log")
         if what is not None and wall_ms is not None:
@@ -48,11 +44,18 @@ def open_sound(path: Path, wall_ms: int | None) -> sqlite3.Connection:
 
 def put_aside(path: Path) -> list[Path]:
     """The databases that were put aside from `path`, oldest first."""
-    length = len(f"{path.name}{MARK}") + len(datetime.fromtimestamp(0, UTC).strftime(_STAMP))
-    return sorted(found for found in path.parent.glob(f"{path.name}{MARK}*Z") if len(found.name) == length)
+    return marked(path, MARK)
 
 
-def _look(path: Path) -> str | None:
+def is_damage(error: BaseException) -> bool:
+    """Does an error mean that the file is not as it was written, and not that the disk or its owner refuses it?"""
+    # A text that is no UTF-8 is damage too, and the one such error without a code of SQLite's own.
+    if isinstance(error, sqlite3.DatabaseError):
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & _PRIMARY in _DAMAGED_CODES
+    return False
+
+
+def what_is_damaged(path: Path) -> str | None:
     """What is damaged, seen without changing a byte; None also where the opening itself will say what is wrong."""
     if not path.is_file():
         return None
@@ -60,43 +63,24 @@ def _look(path: Path) -> str | None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return damage(connection)
     except sqlite3.DatabaseError as error:
-        # A text that is no UTF-8 is damage too, and the one such error without a code of SQLite's own.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        return str(error) if code & _PRIMARY in _DAMAGED_CODES else None
+        return str(error) if is_damage(error) else None
     except (StoreError, TypeError, ValueError) as error:
         return str(error)
 
 
 def _put_aside(path: Path, wall_ms: int) -> Path:
-    """Rename the database and what belongs to it; the name is later than every one before it, whatever the clock."""
-    now = datetime.fromtimestamp(wall_ms // 1000, UTC)
-    before = put_aside(path)
-    if before:
-        last = datetime.strptime(before[-1].name.rpartition("-")[2], _STAMP).replace(tzinfo=UTC)
-        now = max(now, last + timedelta(seconds=1))
-    aside = path.with_name(f"{path.name}{MARK}{now.strftime(_STAMP)}")
+    """Rename the database and what belongs to it."""
+    aside = named(path, MARK, later_stamp(path, wall_ms, MARK))
     try:
         path.rename(aside)
-        _move_companions(path, aside)
+        move_companions(path, aside)
     except OSError as error:
         raise StoreError(f"the damaged {path} cannot be put aside: {error.strerror}; check the disk") from error
     return aside
 
 
-def _finish(path: Path) -> None:
+def finish_putting_aside(path: Path) -> None:
     """After a power cut in the middle: SQLite would delete a write-ahead log whose database has gone."""
     before = put_aside(path)
     if before and not path.exists():
-        _move_companions(path, before[-1])
-
-
-def _move_companions(path: Path, aside: Path) -> None:
-    for ending in _COMPANIONS:
-        companion = path.with_name(path.name + ending)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + ending))
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        move_companions(path, before[-1])

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from kiosk.store.succession import finish
 from kiosk.store.tables import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; sees committed data, also while a kiosk runs. For the calling thread only."""
+    connection = open_older_reader(path)
+    if _version(connection) != len(MIGRATIONS):
+        connection.close()
+        raise StoreError(f"{path} is of an older version: start sheber run once, which brings it up to date")
+    return connection
+
+
+def open_older_reader(path: Path) -> sqlite3.Connection:
+    """As `open_reader`, also of a file that an older version wrote."""
     if not path.is_file():
         raise StoreError(f"there is no database {path}: check the data folder, or start sheber run once")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
@@ -64,8 +74,6 @@ def open_reader(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA query_only=ON")
         _require_ours(connection, path)
-        if _version(connection) != len(MIGRATIONS):
-            raise StoreError(f"{path} is of an older version: start sheber run once, which brings it up to date")
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from error
@@ -101,7 +109,10 @@ def is_sheber_database(path: Path) -> bool:
 
 
 def hold(path: Path) -> BinaryIO:
-    """The right to write `path`, for one process at a time, until it is closed; StoreError where another has it."""
+    """The right to write `path`, for one process at a time, until it is closed; StoreError where another has it.
+
+    A restore that a power cut stopped half-way is finished first.
+    """
     lock_path = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +126,11 @@ def hold(path: Path) -> BinaryIO:
     except OSError as error:
         lock.close()
         raise StoreError(f"another process writes {path}: stop that kiosk first, or ask it instead") from error
+    try:
+        finish(path)
+    except OSError as error:
+        lock.close()
+        raise StoreError(f"a restore of {path} cannot be finished: {error.strerror}; check the disk") from error
     return lock
 
 
