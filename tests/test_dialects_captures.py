@@ -27,7 +27,12 @@ FAMILIES = {
 CAPTURED = captures("mqtt.jsonl")
 OURS = [one for one in CAPTURED if one["family"] in FAMILIES]
 IGNORED = [one for one in CAPTURED if "ignore" in one["expect"] and one["topic"]]
+HELD = {"relay", "energy_wh", "energy_kwh"}
 DIALECTS = sorted(set(FAMILIES.values()))
+
+
+def ids(capture: dict[str, Any]) -> str:
+    return str(capture["id"])
 
 
 def tell(capture: dict[str, Any], dialect: str, options: dict[str, Any] | None = None) -> Told:
@@ -52,13 +57,23 @@ def check(told: Told, expect: dict[str, Any]) -> None:
     assert told.detail == expect.get("detail", told.detail)
 
 
-@pytest.mark.parametrize("capture", OURS, ids=lambda one: one["id"])
+@pytest.mark.parametrize("capture", OURS, ids=ids)
 def test_each_payload_means_what_it_must_by_the_shape_of_its_topic(capture: dict[str, Any]) -> None:
     told = tell(capture, FAMILIES[capture["family"]])
     if capture["expect"] == {"input": 0} and capture["family"] == "shelly-gen2":
         assert told == Reported(detail="another component")
     else:
         check(told, capture["expect"])
+
+
+@pytest.mark.parametrize(
+    "capture", [one for one in OURS if not HELD.isdisjoint(one["expect"]) and one["family"] != "esphome"], ids=ids
+)
+def test_what_a_message_holds_beside_the_state_is_shown_to_who_looks_for_a_fault(capture: dict[str, Any]) -> None:
+    source = registry.machine(FAMILIES[capture["family"]], {}, any_topic=True)
+    described = source.describe(capture["topic"], capture["payload_utf8"].encode())
+    for key in HELD & set(capture["expect"]):
+        assert described[key] == capture["expect"][key]
 
 
 CONFIGURED: dict[str, dict[str, Any]] = {
@@ -89,7 +104,7 @@ CONFIGURED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("capture", [one for one in OURS if one["id"] in CONFIGURED], ids=lambda one: one["id"])
+@pytest.mark.parametrize("capture", [one for one in OURS if one["id"] in CONFIGURED], ids=ids)
 def test_each_payload_means_the_same_to_a_configured_machine(capture: dict[str, Any]) -> None:
     options = CONFIGURED[capture["id"]]
     source = registry.machine(FAMILIES[capture["family"]], options)
@@ -98,7 +113,7 @@ def test_each_payload_means_the_same_to_a_configured_machine(capture: dict[str, 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("capture", IGNORED, ids=lambda one: one["id"])
+@pytest.mark.parametrize("capture", IGNORED, ids=ids)
 def test_what_is_no_state_is_none_to_any_of_them(capture: dict[str, Any], dialect: str) -> None:
     told = tell(capture, dialect)
     assert not isinstance(told, Gone)

@@ -129,6 +129,7 @@ def test_translating_never_raises_whatever_came_before(
     for one in every(name, options):
         for topic, payload, kept in said:
             for where in (topic, topics[0]):
+                json.dumps(one.describe(where, payload), allow_nan=False)
                 for told in one.translate(where, payload, kept):
                     assert isinstance(told, Told)
                     assert not isinstance(told, Reported) or len(told.detail) < 100

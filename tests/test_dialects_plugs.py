@@ -30,7 +30,10 @@ def notice(source: Dialect, component: str, *, kept: bool = False, method: str =
 
 def test_a_first_generation_counter_is_in_watt_minutes_and_never_watts() -> None:
     plug = registry.machine("shelly1", GEN1)
-    assert told(plug, "shellies/mill-1/relay/0/energy", "81010") == Reported(detail="1350.17 Wh")
+    topic = "shellies/mill-1/relay/0/energy"
+    assert told(plug, topic, "81010") == Reported(detail="1350.17 Wh")
+    assert plug.describe(topic, b"81010") == {"energy_wh": 1350.17}
+    assert plug.describe("shellies/mill-1/emeter/0/total", b"81010.5") == {"energy_wh": 81010.5}
 
 
 def test_of_several_channels_only_the_machines_own_counts() -> None:

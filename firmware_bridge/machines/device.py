@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from firmware_bridge import options
 from firmware_bridge.machines.base import NOT_OURS, Dialect, Gone, Ignored, Reported, Told
-from firmware_bridge.machines.payload import Number, PayloadError, document
+from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX, Number, PayloadError, document
 from firmware_bridge.options import OptionError
 
 OTHERS = ("homeassistant/", "$SYS/")
@@ -103,6 +103,16 @@ class DeviceDialect(Remembering[Known]):
             return [NOT_OURS]
         return [self._told(whole["tail"], payload)]
 
+    def describe(self, topic: str, payload: bytes) -> Mapping[str, object]:
+        """What `_held` finds."""
+        whole = self.TOPICS.fullmatch(topic)
+        return {} if whole is None else held(lambda: self._held(whole["tail"], payload), payload)
+
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """What else a payload holds, None where it does not; may raise `PayloadError`."""
+        del tail, payload
+        return {}
+
     @abstractmethod
     def _tails(self) -> tuple[str, ...]:
         """What to subscribe to of a device."""
@@ -110,6 +120,16 @@ class DeviceDialect(Remembering[Known]):
     @abstractmethod
     def _told(self, tail: str, payload: bytes) -> Told:
         """Translate a payload whose topic ends with `tail`; may raise `PayloadError`."""
+
+
+def held(find: Callable[[], Mapping[str, object]], payload: bytes) -> Mapping[str, object]:
+    """What `find` finds of a payload; nothing where it is too large or cannot be understood."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        return {}
+    try:
+        return {key: value for key, value in find().items() if value is not None}
+    except PayloadError:
+        return {}
 
 
 def member(payload: bytes) -> dict[str, object]:

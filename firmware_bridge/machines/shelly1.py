@@ -103,6 +103,20 @@ class Shelly1(DeviceDialect[Known]):
             return Reported(detail=f"channel {channel} of several")
         return self._channel_told(named["kind"], named["item"], channel, words(payload))
 
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`relay` and `energy_wh`."""
+        named, word = CHANNEL.fullmatch(tail), words(payload)
+        match named and named["item"]:
+            case None if named is not None:
+                return {"relay": word if word in ("on", "off") else None}
+            case "energy":
+                return {"energy_wh": round(watts(word) / WATT_MINUTES_PER_WH, 2)}
+            # shellies/shellies/shellyem3/emeter/0/total  81010.5  (Wh)
+            case "total":
+                return {"energy_wh": watts(word)}
+            case _:
+                return {}
+
     def _channel_told(self, kind: str, item: str | None, channel: int, word: str) -> Told:
         if item is None:
             return Reported(detail="alive") if kind == "emeter" else self._switched(word)

@@ -109,27 +109,46 @@ class Shelly2(DeviceDialect[Known]):
         if tail == "online":
             return _online(words(payload))
         said = member(payload)
-        # shellies/plus1pm/status/switch:0  {"id":0, "source":"init", "output":false, "apower":0.0, ...}
-        if tail.startswith(STATUS):
-            return self._components({tail.removeprefix(STATUS): said}, full=True)
-        # mill-1/kiosk/rpc  {"id":1,"src":"shellyplus1pm-4417939341dc","result":{"switch:0":{...},...},...}
-        if tail == ANSWER:
-            return self._components(part(said, "result"), full=True)
-        method = said.get("method")
+        notice = _notice(tail, said)
         # mill-1/events/rpc  {"src":...,"method":"NotifyEvent","params":{"events":[{"component":"input:0",...}],...}}
-        if method not in NOTICES:
-            return Ignored("no notice of a status")
-        return self._components(part(said, "params"), full=method == "NotifyFullStatus")
+        return Ignored("no notice of a status") if notice is None else self._components(*notice)
 
-    def _components(self, params: Mapping[str, object], *, full: bool) -> Told:
-        names = (name for name in params if COMPONENT.fullmatch(name))
-        component = self._component or next(names, "")
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`relay` and `energy_wh`."""
+        notice = None if tail == "online" else _notice(tail, member(payload))
+        if notice is None:
+            return {}
+        params, _ = notice
+        said = part(params, self._mine(params))
+        output = boolean(said, "output")
+        relay = None if output is None else ("on" if output else "off")
+        return {"relay": relay, "energy_wh": number(part(said, "aenergy"), "total")}
+
+    def _mine(self, params: Mapping[str, object]) -> str:
+        """The machine's component; any one that could be it where none is named."""
+        return self._component or next((name for name in params if COMPONENT.fullmatch(name)), "")
+
+    def _components(self, params: Mapping[str, object], full: bool) -> Told:
+        component = self._mine(params)
         # {"ts":1.61,"mqtt":{"connected":true}}  (1.61 s since 1970: its clock is not set, and is never asked)
         # {"script:1":{"id":1,"running":true,...},...}  (a script that runs is no machine that runs)
         if component not in params:
             return Reported(detail="another component")
         self._known = _added(Known() if full else self._known, component, part(params, component))
         return _meaning(self._known)
+
+
+def _notice(tail: str, said: Mapping[str, object]) -> tuple[Mapping[str, object], bool] | None:
+    """Components and what is said of them, and whether it is all there is; None for what is no notice of a status."""
+    # shellies/plus1pm/status/switch:0  {"id":0, "source":"init", "output":false, "apower":0.0, ...}
+    if tail.startswith(STATUS):
+        return {tail.removeprefix(STATUS): said}, True
+    # mill-1/kiosk/rpc  {"id":1,"src":"shellyplus1pm-4417939341dc","result":{"switch:0":{...},...},...}
+    if tail == ANSWER:
+        return part(said, "result"), True
+    # shellies/plus1pm/events/rpc  {"src":...,"method":"NotifyStatus","params":{"ts":1661517432.85,"switch:0":{...}}}
+    method = said.get("method")
+    return (part(said, "params"), method == "NotifyFullStatus") if method in NOTICES else None
 
 
 def _added(known: Known, component: str, said: Mapping[str, object]) -> Known:

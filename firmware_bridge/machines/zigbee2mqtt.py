@@ -28,6 +28,7 @@ from firmware_bridge.machines.device import (
     ONLINE,
     OTHERS,
     Remembering,
+    held,
     member,
     number,
 )
@@ -131,6 +132,25 @@ class Zigbee2Mqtt(Remembering[Known]):
             return [self._device(member(payload))]
         return [self._attribute(last, words(payload))]
 
+    def describe(self, topic: str, payload: bytes) -> Mapping[str, object]:
+        """`relay` and `energy_kwh`."""
+        return held(lambda: self._held(topic.rpartition("/")[2], payload), payload)
+
+    def _held(self, last: str, payload: bytes) -> Mapping[str, object]:
+        if not payload.lstrip().startswith(b"{"):
+            # zigbee2mqtt/z1/energy  12.05
+            return {"energy_kwh": watts(words(payload))} if last == "energy" else {}
+        said = member(payload)
+        relays = [word.lower() for word in self._switches(said) if word in ("ON", "OFF")]
+        return {
+            "relay": relays[0] if len(relays) == 1 and last not in COMMANDS else None,
+            "energy_kwh": number(said, f"energy{self._suffix}"),
+        }
+
+    def _switches(self, said: Mapping[str, object]) -> list[str]:
+        keys = filter(SWITCH.fullmatch, said) if self._any_channel else (f"state{self._suffix}",)
+        return [spelled(said[key]) or "" for key in keys if said.get(key) is not None]
+
     def _device(self, said: Mapping[str, object]) -> Told:
         # zigbee2mqtt/z1  {"energy":12.05,"power":0,"state":"OFF","update":{"state":"idle"},"voltage":243,...}
         # (update.state is the firmware's)
@@ -138,8 +158,7 @@ class Zigbee2Mqtt(Remembering[Known]):
         # zigbee2mqtt/TS0601_switch   {"state_l2":"ON"}
         # zigbee2mqtt/button          {"action":"single"}
         power_w = number(said, f"power{self._suffix}")
-        keys = filter(SWITCH.fullmatch, said) if self._any_channel else (f"state{self._suffix}",)
-        switches = [said[key] for key in keys if said.get(key) is not None]
+        switches = self._switches(said)
         if switches:
             return self._switched(switches, power_w)
         return self._drawing(power_w)
@@ -154,10 +173,10 @@ class Zigbee2Mqtt(Remembering[Known]):
         # zigbee2mqtt/z1/voltage  243
         return Reported(detail="alive")
 
-    def _switched(self, switches: list[object], power_w: float | None) -> Told:
+    def _switched(self, switches: list[str], power_w: float | None) -> Told:
         odd = next((word for word in switches if word not in ("ON", "OFF")), None)
         if odd is not None:
-            return not_listed(spelled(odd) or "")
+            return not_listed(odd)
         self._known = Known(off="ON" not in switches)
         return self._drawing(power_w) if self._known.off else Reported(power_w=power_w, detail="relay on")
 
