@@ -53,6 +53,8 @@ ECHO_EVERY_S, ECHO_PATIENCE_S = 4.0, 8.0
 ECHO = "sheber/echo"
 """A filter we never subscribe to: unsubscribing from it reaches nobody, and every broker confirms it."""
 TICK_S = 0.25
+PROTOCOL_ERROR = 0x82
+"""MQTT 5, 2.4: the other end does not keep to the protocol."""
 ENDING_S = 2.0
 FAREWELL_S = 0.3
 ASK_EVERY_S = 2.0
@@ -314,22 +316,27 @@ class MqttLink:
         self,
         client: Client,
         _data: object,
-        _flags: DisconnectFlags,
+        flags: DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
         if client is self._client and not self._stopping.is_set():
+            if self._connected and reason.value == PROTOCOL_ERROR and not flags.is_disconnect_packet_from_server:
+                self._unreadable(ValueError("its bytes are not MQTT"))
             answered = self._connected or self._cause
             lost = f"the broker is lost: {reason}" if answered else hung_up(self._broker)
             self._lost(self._cause or lost)
         self._over.set()
 
     def _unreadable(self, error: Exception) -> None:
-        """A packet that paho cannot read; what can be sent so in MQTT 5 cannot in 3.1.1, so we go on with that."""
+        """A packet that paho cannot read. What makes one in MQTT 5 has no place in 3.1.1: so we go on with that.
+
+        Else a message that the broker keeps, with a property that paho refuses, would throw us out at every return.
+        """
         self._totals["unreadable"] += 1
-        log.warning("the broker sent a packet that cannot be read (%s); going on in MQTT 3.1.1", error)
+        self._cause = f"the broker sent a packet that cannot be read ({error}); connecting again in MQTT 3.1.1"
         self._broker = replace(self._broker, version="3.1.1")
-        self._lost("the broker sent a packet that cannot be read; connecting again")
+        self._lost(self._cause)
         self._over.set()
 
     def _lost(self, problem: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,3 +122,99 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=10))
             .not_valid_after(now + datetime.timedelta(days=days_left))
         )
+
+
+class RudeBroker(threading.Thread):
+    """Speaks just enough MQTT to take us in, and then sends whatever bytes it is given."""
+
+    def __init__(self, *, suback: int = 1, connack: bytes = b"\x20\x02\x00\x00") -> None:
+        super().__init__(daemon=True)
+        self._suback = suback
+        self._connack = connack
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._line: socket.socket | None = None
+        self.connections = 0
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                line, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with line:
+                try:
+                    self._serve(line)
+                except (OSError, EOFError):
+                    self._line = None
+
+    def send(self, *packets: bytes) -> None:
+        assert self._line is not None
+        self._line.sendall(b"".join(packets))
+
+    def is_heard(self) -> bool:
+        """Are we subscribed?"""
+        return self._line is not None
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self._line is not None:
+            self._line.close()
+        self.join(2)
+
+    def _serve(self, line: socket.socket) -> None:
+        while True:
+            kind, body = self._packet(line)
+            if kind == 0x10:
+                line.sendall(self._connack)
+            elif kind == 0x82:
+                line.sendall(self._confirm(0x90, body[:2], bytes([self._suback])))
+                self._line = line
+            elif kind == 0xA2:
+                line.sendall(self._confirm(0xB0, body[:2], b""))
+            elif kind == 0xC0:
+                line.sendall(b"\xd0\x00")
+            elif kind & 0xF6 == 0x32:
+                topic = int.from_bytes(body[:2], "big")
+                line.sendall(b"\x40\x02" + body[2 + topic : 4 + topic])
+
+    def _confirm(self, kind: int, mid: bytes, codes: bytes) -> bytes:
+        v5 = len(self._connack) > 4
+        body = mid + (b"\x00" if v5 else b"") + (codes or (b"\x11" if v5 else b""))
+        return bytes([kind, len(body)]) + body
+
+    @staticmethod
+    def _packet(line: socket.socket) -> tuple[int, bytes]:
+        def take(size: int) -> bytes:
+            data = b""
+            while len(data) < size:
+                more = line.recv(size - len(data))
+                if not more:
+                    raise EOFError
+                data += more
+            return data
+
+        kind, length, shift = take(1)[0], 0, 0
+        while True:
+            byte = take(1)[0]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                return kind, take(length)
+
+
+def publication(topic: bytes, payload: bytes, properties: bytes | None = None) -> bytes:
+    """A PUBLISH packet of QoS 0, byte for byte; with `properties` one of MQTT 5."""
+    body = len(topic).to_bytes(2, "big") + topic
+    if properties is not None:
+        body += bytes([len(properties)]) + properties
+    body += payload
+    length, size = b"", len(body)
+    while True:
+        size, low = divmod(size, 128)
+        length += bytes([low | (0x80 if size else 0)])
+        if not size:
+            return b"\x30" + length + body
