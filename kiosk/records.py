@@ -11,10 +11,11 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from kiosk.domain.utc import EPOCH
 from lab_config.model import STATES
 
 EVENT_TYPE = "sheber.records.v1"
@@ -35,7 +36,6 @@ COUNTED_DECISIONS = ("approved", "adjusted")
 """Only these hours count; pending ones may be shown beside them, never added."""
 
 _LARGEST = 2**53 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -224,16 +224,11 @@ class _Members:
 # --- moments and fingerprints ---------------------------------------------------------------------------------------
 
 
-def utc_text(utc_ms: int) -> str:
-    """UTC milliseconds as `2026-10-29T11:05:00.000Z`."""
-    return (_EPOCH + timedelta(milliseconds=utc_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def utc_ms(text: str) -> int:
     """The UTC milliseconds of a text that `utc_text` could have written; `ValueError` for any other."""
     if not _UTC.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is not a moment as 2026-10-29T11:05:00.000Z")
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
 
 
 def fingerprint(vkey: str) -> str:

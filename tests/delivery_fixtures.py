@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kiosk.commands import CommandRefused, Done, StoreCheckpoint, StoreReceipt
 from kiosk.control import ControlServer, decode_command
+from kiosk.domain.utc import utc_text
 from kiosk.proofs import (
     Checkpoint,
     canonical,
@@ -25,7 +26,6 @@ from kiosk.proofs import (
     leaf_hash,
     root_at,
 )
-from kiosk.records import utc_text
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import open_reader, open_writer, write
 

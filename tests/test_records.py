@@ -9,7 +9,8 @@ from delivery_fixtures import LOG, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.records import RecordError, fingerprint, parse_record, strict_json, utc_ms, utc_text
+from kiosk.domain.utc import utc_text
+from kiosk.records import RecordError, fingerprint, parse_record, strict_json, utc_ms
 
 YEAR_9999 = 253_402_300_799_999
 

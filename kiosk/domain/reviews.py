@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from kiosk.domain import entries as e
 from kiosk.domain.observations import DecisionRefused, ReviewAsked
 from kiosk.domain.state import Decision, Person, Session, State, standing
 from kiosk.domain.timeline import Moment
+from kiosk.domain.utc import utc_text
 
 _RECORD_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:sheber:record")
 
@@ -138,8 +138,8 @@ def _record(state: State, session: Session, decision: Decision, enterprise: str)
         "machine": {"id": session.machine, "class": machine.machine_class if machine else None},
         "programme": session.programme,
         "process": decision.process,
-        "start": iso_utc(start_ms),
-        "end": iso_utc(start_ms + numbers.presence_ms),
+        "start": utc_text(start_ms),
+        "end": utc_text(start_ms + numbers.presence_ms),
         "local_date": state.timeline.local_date(session.opened).isoformat(),
         "presence_ms": numbers.presence_ms,
         "by_state_ms": {name: ms for name, ms in numbers.by_state_ms.items() if ms},
@@ -150,14 +150,8 @@ def _record(state: State, session: Session, decision: Decision, enterprise: str)
         "review": {
             "decision": decision.decision,
             "by": decision.by,
-            "at": iso_utc(decision.at_utc_ms),
+            "at": utc_text(decision.at_utc_ms),
             "reason": decision.reason,
         },
         "rules": session.rules.fingerprint,
     }
-
-
-def iso_utc(utc_ms: int) -> str:
-    """Milliseconds of UTC as ISO 8601 with three decimals and Z."""
-    whole, milli = divmod(utc_ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milli:03}Z"

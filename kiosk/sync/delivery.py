@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks import Webhook
 
+from kiosk.domain.utc import utc_text
 from kiosk.proofs import decode_base64, tlog_proof
-from kiosk.records import DELIVERY_LIMIT, EVENT_TYPE, RECORDS_LIMIT, utc_text
+from kiosk.records import DELIVERY_LIMIT, EVENT_TYPE, RECORDS_LIMIT
 from kiosk.refs import new_ref
 from kiosk.signatures import sign_webhook_v1a
 from kiosk.sync.outbox import Pending, PendingRecord
