@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from hub_fixtures import WEBHOOK_KEY, Hub, Sender, accepted
 
 from kiosk.clock import real_wall_ms
 from kiosk.hub.config import NewEnterprise, load_hub, write_hub
+from kiosk.hub.store import HubStore
 from kiosk.records import fingerprint
 from kiosk.signatures import Signer, webhook_keys
+from kiosk.store.schema import StoreError
 from kiosk.sync.delivery import headers
 from kiosk.sync.store import Delivery
 
@@ -422,3 +426,12 @@ def test_the_newest_checkpoint_is_given_as_it_was_signed(hub: Hub, known: Sender
     assert hub.api(f"/checkpoint?origin={known.log.origin}").text == note
     assert hub.api("/checkpoint?origin=other").status == 404
     assert hub.api("/nothing").headers["content-type"] == "application/problem+json"
+
+
+def test_a_file_of_a_newer_hub_is_refused_and_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer version"):
+        HubStore(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["hub.db"]

@@ -25,13 +25,14 @@ from kiosk.proofs import (
 )
 from kiosk.records import DELIVERY_LIMIT
 from kiosk.signatures import Verifier, open_note, verify_webhook_v1a
+from kiosk.store.schema import StoreError
 from kiosk.sync.delivery import headers
 from kiosk.sync.keys import load_or_make
 from kiosk.sync.notary import Notary
 from kiosk.sync.outbox import Outbox
 from kiosk.sync.sender import Step
 from kiosk.sync.service import Sealer
-from kiosk.sync.store import Delivery, StoreError, SyncStore
+from kiosk.sync.store import Delivery, SyncStore
 
 MakeEndpoint = Callable[..., Endpoint]
 

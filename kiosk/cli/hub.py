@@ -72,7 +72,7 @@ def _serve(data: Path, listen: str | None) -> None:
     from kiosk.clock import real_wall_ms  # noqa: PLC0415
     from kiosk.hub.config import HubConfigError, split_listen  # noqa: PLC0415
     from kiosk.hub.service import HubRuns, HubService, opened  # noqa: PLC0415
-    from kiosk.hub.store import HubStoreError  # noqa: PLC0415
+    from kiosk.store.schema import StoreError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:
@@ -94,7 +94,7 @@ def _serve(data: Path, listen: str | None) -> None:
             ended_by_itself = not thread.is_alive()
             service.stop()
             thread.join()
-    except (HubRuns, HubStoreError, OSError) as error:
+    except (HubRuns, StoreError, OSError) as error:
         fail(f"the hub cannot start: {error}")
     if ended_by_itself:
         fail("the hub ended unexpectedly; the lines above say why")

@@ -33,7 +33,7 @@ def sync(lab: Path, data: Path, once: bool, resume: tuple[str, ...]) -> None:
     folder, it waits.
     """
     from kiosk.signatures import SignatureError  # noqa: PLC0415 (cryptography loads only here)
-    from kiosk.sync.store import StoreError  # noqa: PLC0415
+    from kiosk.store.schema import StoreError  # noqa: PLC0415
     from lab_config.load import ConfigurationError, load  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kiosk.records import Record, fingerprint
+from kiosk.store.beside import open_beside
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -56,10 +57,6 @@ ALARM_LIMIT = 1_000
 """Different alarms kept for each enterprise; the oldest make room."""
 
 
-class HubStoreError(Exception):
-    """`hub.db` cannot be used; the message says why and what to do."""
-
-
 class Contradiction(Exception):
     """A record is already here with other bytes."""
 
@@ -82,17 +79,7 @@ class HubStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        if self._db.execute("PRAGMA synchronous").fetchone() != (2,):
-            raise HubStoreError(f"SQLite refuses synchronous=FULL for {path}; nothing is received without it")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise HubStoreError(f"{path} was written by a newer version of this program; install that one")
-        if version == 0:
-            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        path.chmod(0o600)
+        self._db = open_beside(path, SCHEMA, SCHEMA_VERSION, "nothing is received")
 
     def close(self) -> None:
         """Close the file, when nobody is at it."""

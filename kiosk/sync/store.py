@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiosk.store.beside import open_beside
+
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE deliveries(
@@ -34,10 +36,6 @@ CREATE TABLE stops(enterprise TEXT PRIMARY KEY, url TEXT NOT NULL, reason TEXT N
 CREATE TABLE signed(origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL);
 """
 COLUMNS = "id, enterprise, origin, body, seqs, size, created_ms, attempts, next_ms, state, last_error, receipted_ms"
-
-
-class StoreError(Exception):
-    """`sync.db` cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +69,8 @@ class SyncStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(path)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA secure_delete = ON")
-        if self._db.execute("PRAGMA synchronous").fetchone() != (2,):
-            raise StoreError(f"SQLite refuses synchronous=FULL for {path}; nothing is sent without it")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StoreError(f"{path} was written by a newer version of this program; install that one")
-        if version == 0:
-            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        path.chmod(0o600)
+        self._db = open_beside(path, SCHEMA, SCHEMA_VERSION, "nothing is sent")
+        self._db.execute("PRAGMA secure_delete = ON")  # bodies hold names
 
     def close(self) -> None:
         """Close the file, when nobody is at it; whoever comes later gets an exception."""
