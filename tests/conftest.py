@@ -11,9 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from delivery_fixtures import Endpoint, Reply
+    from sync_fixtures import College
 
 T = TypeVar("T")
 
@@ -110,3 +114,29 @@ def no_thread_is_left_behind() -> Iterator[None]:
     names = ", ".join(sorted(thread.name for thread in left if thread.is_alive()))
     if names:
         pytest.fail(f"threads left running: {names}")
+
+
+@pytest.fixture
+def college(tmp_path: Path) -> Iterator[College]:
+    """A college with a sync process beside its kiosk, and nothing released yet."""
+    from sync_fixtures import College
+
+    college = College(tmp_path)
+    yield college
+    college.close()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Callable[..., Endpoint]]:
+    """Makes an enterprise's address that gives these replies in turn, and then `after`."""
+    from delivery_fixtures import Endpoint
+
+    made: list[Endpoint] = []
+
+    def make(*replies: Reply, after: Reply | None = None) -> Endpoint:
+        made.append(Endpoint(*replies, after=after))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

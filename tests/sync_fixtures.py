@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from delivery_fixtures import ORIGIN, SECRET, Endpoint, FakeKiosk
@@ -13,6 +14,8 @@ from kiosk.sync.outbox import Outbox
 from kiosk.sync.post import Limits
 from kiosk.sync.sender import Backoff, Sender, Target, Wire
 from kiosk.sync.store import SyncStore
+
+MakeEndpoint = Callable[..., Endpoint]
 
 NOW_MS = 1_793_300_000_000
 FAST = Wire(limits=Limits(connect_s=0.5, read_s=0.2, whole_s=0.4))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from delivery_fixtures import ORIGIN, SECRET, Endpoint, FakeKiosk, Reply
-from sync_fixtures import NOW_MS, College
+from delivery_fixtures import ORIGIN, SECRET, FakeKiosk, Reply
+from sync_fixtures import NOW_MS, College, MakeEndpoint
 
 from kiosk.control import ControlClient
 from kiosk.proofs import (
@@ -33,28 +32,6 @@ from kiosk.sync.outbox import Outbox
 from kiosk.sync.sender import Step
 from kiosk.sync.service import Sealer
 from kiosk.sync.store import Delivery, SyncStore
-
-MakeEndpoint = Callable[..., Endpoint]
-
-
-@pytest.fixture
-def college(tmp_path: Path) -> Iterator[College]:
-    college = College(tmp_path)
-    yield college
-    college.close()
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Callable[..., Endpoint]]:
-    made: list[Endpoint] = []
-
-    def make(*replies: Reply, after: Reply | None = None) -> Endpoint:
-        made.append(Endpoint(*replies, after=after))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def test_a_released_record_arrives_signed_and_proved_and_the_kiosk_gets_the_receipt(

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
-from delivery_fixtures import HOUR_MS, Endpoint, Reply
-from sync_fixtures import NOW_MS, College
+from delivery_fixtures import HOUR_MS, Reply
+from sync_fixtures import NOW_MS, College, MakeEndpoint
 
 from kiosk.control import NoKiosk
 from kiosk.sync.post import Limits
 from kiosk.sync.sender import Backoff, Step, Wire
 from kiosk.sync.service import Service
-
-MakeEndpoint = Callable[..., Endpoint]
-
-
-@pytest.fixture
-def college(tmp_path: Path) -> Iterator[College]:
-    college = College(tmp_path)
-    yield college
-    college.close()
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Callable[..., Endpoint]]:
-    made: list[Endpoint] = []
-
-    def make(*replies: Reply, after: Reply | None = None) -> Endpoint:
-        made.append(Endpoint(*replies, after=after))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.mark.parametrize(
