@@ -36,7 +36,7 @@ def dialect_of(status: Mapping[str, object]) -> Dialect:
 
 
 def understood(source: Dialect, said: list[Said]) -> list[Told]:
-    return [told for one in said for told in source.translate(one.topic, one.payload.encode(), one.retain)]
+    return [told for one in said for told in source.translate(one.topic, one.data, one.retain)]
 
 
 # -- readers ----------------------------------------------------------------------------------------------------------

@@ -243,8 +243,8 @@ def _read(topic: str, payload: bytes) -> tuple[list[Item], str | None]:
     text = words(payload)
     if text[:1] in ("{", "["):
         return _read_document(document(payload))
-    # * uuid: 0000-1111 (an adapter's command to its agent)
-    if text.startswith("*"):
+    # nothing (the topic was cleared), or * uuid: 0000-1111 (an adapter's command to its agent)
+    if not text or text.startswith("*"):
         return [], None
     if "|" in text:
         return [item for line in text.splitlines()[:LINES_MAX] for item in of_line(line)], None

@@ -11,7 +11,7 @@ from random import Random
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from firmware_bridge.simulator.voices import VOICES, Doing, Said
+from firmware_bridge.simulator.voices import VOICES, Doing, Said, Voice
 
 FAULTS = ("silence", "offline", "garbage")
 
@@ -42,11 +42,19 @@ class VirtualMachine:
     """One machine behind one dialect. `step` moves it; `Workshop` calls that. Same seed, same day."""
 
     def __init__(
-        self, machine: str, dialect: str, *, host: str, port: int, seed: int = 0, period_s: float = 10
+        self,
+        machine: str,
+        dialect: str,
+        *,
+        host: str,
+        port: int,
+        seed: int = 0,
+        period_s: float = 10,
+        voice: Voice | None = None,
     ) -> None:
-        """`period_s`: how often it repeats itself, in seconds of its own clock."""
+        """`period_s`: how often it repeats itself, in seconds of its own clock. `voice`: one beside `VOICES`."""
         self.id = machine
-        self.voice = VOICES[dialect](machine)
+        self.voice = VOICES[dialect](machine) if voice is None else voice
         self._where = host, port
         self._chance = Random(f"{seed}/{machine}")  # noqa: S311  a simulation, not a secret
         self._period_s = period_s
@@ -146,11 +154,15 @@ class VirtualMachine:
         client.reconnect_delay_set(1, 2)
         will = self.voice.will()
         if will is not None:
-            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+            client.will_set(will.topic, will.data, qos=1, retain=will.retain)
         client.on_connect = self._on_connect
+        self._prepare(client)
         client.connect_async(*self._where, keepalive=10)
         client.loop_start()
         return client
+
+    def _prepare(self, client: Client) -> None:
+        """For those that also listen."""
 
     def _on_connect(self, client: Client, *_: object) -> None:
         for one in self.voice.birth():
@@ -171,4 +183,4 @@ def _break(client: Client) -> None:
 
 
 def _publish(client: Client, said: Said) -> None:
-    client.publish(said.topic, said.payload, qos=1, retain=said.retain)
+    client.publish(said.topic, said.data, qos=said.qos, retain=said.retain)

@@ -16,8 +16,14 @@ class Said:
     """One message."""
 
     topic: str
-    payload: str
+    payload: str | bytes
     retain: bool = False
+    qos: int = 1
+
+    @property
+    def data(self) -> bytes:
+        """The payload's bytes."""
+        return self.payload if isinstance(self.payload, bytes) else self.payload.encode()
 
 
 @dataclass(frozen=True)
