@@ -25,6 +25,7 @@ from kiosk.control import ControlServer
 from kiosk.disclosure import Disclosure
 from kiosk.domain.entries import Entry
 from kiosk.inbox import Inbox
+from kiosk.inspector import Inspector
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
 from kiosk.store.faults import disk_fault
@@ -75,7 +76,9 @@ class Kiosk:
         self._voice.start()
         self._disclosure = Disclosure(self.data / DATABASE, self.submit)
         self._control = self._start_control()
+        self._inspector = Inspector(self.data / DATABASE, crash)
         self._start_web()
+        self._inspector.start()
 
     def stop(self) -> None:
         """Stop hearing, write what was heard, stop answering. Nothing that was acknowledged is lost."""
@@ -86,6 +89,8 @@ class Kiosk:
             self._mqtt.stop()
         if self._control is not None:
             self._control.stop()
+        self._inspector.stop()
+        self._inspector.join(1.0)  # it may be in the middle of one long statement, which reads only
         self._inbox.close()
         self._clerk.join(READY_TIMEOUT_S)
         if self._feed is not None:
@@ -209,6 +214,8 @@ class Kiosk:
         counters: Counter[str] = Counter({f"entries_{name}_total": n for name, n in dict(self._clerk.counters).items()})
         with suppress(OSError):  # the red screen needs no disk
             counters["ledger_damaged_total"] = len(put_aside(self.data / DATABASE))
+        counters["ledger_inspections_total"] = self._inspector.inspections
+        counters["ledger_inspected_entries"] = self._inspector.looked_at
         for reader, link in zip(self.lab.readers, self._serial, strict=True):
             word = self._reader_words.get(reader.id)
             readers[reader.id] = ReaderStatus(link.connected, word.detail if word is not None else "")

@@ -22,7 +22,9 @@ from kiosk.domain.entries import At, Entry, to_object
 from kiosk.domain.notices import Notice, notices
 from kiosk.inbox import Heard, Inbox, Item
 from kiosk.proofs import canonical
+from kiosk.snapshot import forget
 from kiosk.store.faults import DISK_FULL, disk_fault, forget_cache, require_tail
+from kiosk.store.quarantine import is_damage
 from lab_config.model import Lab
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,8 @@ class Clerk(threading.Thread):
                 self._work(desk)
                 self._tell(desk.pass_time(heartbeat=True))
         except Exception as error:
+            if is_damage(error):
+                forget(self._database)  # the next start looks at all of it, and puts it aside
             fault = disk_fault(error, self._database.parent)
             if fault is not None:
                 self._stop_recording(fault, error)

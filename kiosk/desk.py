@@ -21,7 +21,7 @@ from kiosk.inbox import Asked, Heard, Item
 from kiosk.projection import project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
-from kiosk.snapshot import keep_after, recall, rows_written
+from kiosk.snapshot import Memory, keep_after, rows_written
 from kiosk.store import people
 from kiosk.store.heritage import Heritage, inherit
 from kiosk.store.ledger import Ledger
@@ -44,14 +44,15 @@ class Desk:
         self._clock = clock
         self._lab = lab
         self._database = database
-        self._connection = open_sound(database, None if lab is None else clock.wall_ms())
+        memory = Memory(database)
+        self._connection = open_sound(database, None if lab is None else clock.wall_ms(), memory.vouched)
         self._ledger = Ledger(self._connection)
         self.core = Core(refs.new_nonce)
         self._badge_refs: dict[str, str] = {}
         self._strangers: dict[str, str] = {}
         self._new: list[Entry] = []
         try:
-            self.core.state, self._held = recall(database, self._connection)
+            self.core.state, self._held = memory.recall(self._connection)
             self._registrar = Registrar(self._connection, self.core.state)
             self._badge_refs = {badge.uid: badge.badge_ref for badge in people.badges(self._connection)}
         except BaseException:

@@ -76,21 +76,34 @@ def program() -> str:
     return digest.hexdigest()
 
 
-def recall(database: Path, connection: sqlite3.Connection) -> tuple[State, int]:
-    """The state at the end of the ledger, and how many of its entries came out of a snapshot.
+class Memory:
+    """What is remembered of a ledger before it is opened, and the state that comes of it."""
 
-    Rows were written with their entries; where another program wrote them, all are to be written again.
-    """
-    state = restore(place(database), Ledger(connection)) or State()
-    held = state.size
-    fold(connection, state)
-    if get_meta(connection, _ROWS_BY) == program():
-        state.touched.clear()
-        state.touched_machines.clear()
-    else:
-        state.touched.update(state.sessions)
-        state.touched_machines.update(state.machines)
-    return state, held
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._state = State()
+
+    def vouched(self, ledger: Ledger) -> int:
+        """How many entries the snapshot holds; they were looked at when they were folded."""
+        self._state = restore(place(self._database), ledger) or State()
+        return self._state.size
+
+    def recall(self, connection: sqlite3.Connection) -> tuple[State, int]:
+        """The state at the end of the ledger, and how many of its entries came out of a snapshot.
+
+        Rows were written with their entries; where another program wrote them, all are to be written again.
+        """
+        # What was remembered of a ledger that was put aside since is of no use to the empty one in its place.
+        state = self._state if self._state.size <= Ledger(connection).size else State()
+        held = state.size
+        fold(connection, state)
+        if get_meta(connection, _ROWS_BY) == program():
+            state.touched.clear()
+            state.touched_machines.clear()
+        else:
+            state.touched.update(state.sessions)
+            state.touched_machines.update(state.machines)
+        return state, held
 
 
 def rows_written(connection: sqlite3.Connection) -> None:
@@ -108,6 +121,19 @@ def keep_after(database: Path, state: State, held: int) -> None:
 def place(database: Path) -> Path:
     """Where the snapshot of a database is."""
     return database.with_name(database.name + SUFFIX)
+
+
+def forget(database: Path) -> None:
+    """Take the snapshot away, durably: the next start looks at every entry. Works on a full disk."""
+    try:
+        place(database).unlink(missing_ok=True)
+        handle = os.open(database.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        log.error("the snapshot of %s could not be taken away: %s", database, error.strerror)
 
 
 def keep(path: Path, state: State, root: bytes) -> None:

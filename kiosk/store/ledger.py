@@ -15,7 +15,7 @@ from kiosk.proofs import (
     root_at,
 )
 from kiosk.store.meta import get_meta, put_meta
-from kiosk.store.schema import StoreError
+from kiosk.store.schema import DamagedError, StoreError
 
 ORIGIN_PREFIX = "sheber/"
 _LOG_ID = "log_id"
@@ -120,7 +120,7 @@ class Ledger:
         return size
 
     def node(self, level: int, index: int) -> bytes:
-        """The hash of the complete subtree `index` of `level` (0: a leaf); StoreError where it is missing."""
+        """The hash of the complete subtree `index` of `level` (0: a leaf); DamagedError where it is missing."""
         if level == 0:
             row = self._connection.execute("SELECT leaf FROM ledger WHERE seq = ?", (index,)).fetchone()
         else:
@@ -128,5 +128,5 @@ class Ledger:
                 "SELECT hash FROM tree WHERE level = ? AND idx = ?", (level, index)
             ).fetchone()
         if row is None:
-            raise StoreError(f"the log's tree lacks a part at level {level}: run sheber ledger verify")
+            raise DamagedError(f"the log's tree lacks a part at level {level}: run sheber ledger verify")
         return bytes(row[0])

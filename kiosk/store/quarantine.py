@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from kiosk.store.schema import StoreError, hold, open_held
+from kiosk.store.examine import examine
+from kiosk.store.ledger import Ledger
+from kiosk.store.schema import DamagedError, StoreError, hold, open_held
 from kiosk.store.succession import later_stamp, marked, move_companions, named
-from kiosk.store.verify import damage
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +23,11 @@ MARK = ".damaged-"
 _DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY = 0xFF
 
+Vouched = Callable[[Ledger], int]
+"""Of a ledger: how many of its first entries need not be looked at now."""
 
-def open_sound(path: Path, wall_ms: int | None) -> sqlite3.Connection:
+
+def open_sound(path: Path, wall_ms: int | None, vouched: Vouched = lambda _ledger: 0) -> sqlite3.Connection:
     """As `open_writer`; a database that is damaged is put aside first, under the time `wall_ms`, and a new one made.
 
     Without `wall_ms` nothing is moved and a damaged one is a StoreError: only a kiosk that starts may begin a new log.
@@ -30,7 +35,7 @@ def open_sound(path: Path, wall_ms: int | None) -> sqlite3.Connection:
     lock = hold(path)
     try:
         finish_putting_aside(path)
-        what = what_is_damaged(path)
+        what = what_is_damaged(path, lambda connection: _examine(connection, vouched))
         if what is not None and wall_ms is None:
             raise StoreError(f"{path} is damaged ({what}): start sheber run, which puts it aside and begins a new log")
         if what is not None and wall_ms is not None:
@@ -52,20 +57,30 @@ def is_damage(error: BaseException) -> bool:
     # A text that is no UTF-8 is damage too, and the one such error without a code of SQLite's own.
     if isinstance(error, sqlite3.DatabaseError):
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & _PRIMARY in _DAMAGED_CODES
-    return False
+    return isinstance(error, DamagedError)
 
 
-def what_is_damaged(path: Path) -> str | None:
-    """What is damaged, seen without changing a byte; None also where the opening itself will say what is wrong."""
+def what_is_damaged(path: Path, examination: Callable[[sqlite3.Connection], None] | None = None) -> str | None:
+    """What is damaged, seen without changing a byte; None also where the opening itself will say what is wrong.
+
+    `examination` raises what it finds; left out, everything is examined.
+    """
     if not path.is_file():
         return None
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return damage(connection)
+            (examination or _examine)(connection)
     except sqlite3.DatabaseError as error:
         return str(error) if is_damage(error) else None
     except (StoreError, TypeError, ValueError) as error:
         return str(error)
+    return None
+
+
+def _examine(connection: sqlite3.Connection, vouched: Vouched = lambda _ledger: 0) -> None:
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone()
+    for _ in examine(connection, vouched(Ledger(connection)) if known else 0):
+        pass
 
 
 def _put_aside(path: Path, wall_ms: int) -> Path:

@@ -31,6 +31,10 @@ class StoreError(Exception):
     """The database cannot be used as asked; one sentence with what to do."""
 
 
+class DamagedError(StoreError):
+    """The database is not as it was written."""
+
+
 class _Writer(sqlite3.Connection):
     """A connection that gives up its lock when it closes."""
 

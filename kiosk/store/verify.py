@@ -9,14 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 
-from kiosk.proofs import Checkpoint, Frontier, ProofError, completed_nodes, leaf_hash, parse_canonical
+from kiosk.proofs import Checkpoint, Frontier, ProofError, leaf_hash, parse_canonical
 from kiosk.store.ledger import ORIGIN_PREFIX, Ledger
 
 MAX_FINDINGS = 50
-TAIL = 1000
-"""Entries whose subtrees are computed again at a start."""
 PROGRESS_EVERY = 4096
 
 Progress = Callable[[int], None]
@@ -50,46 +47,6 @@ def verify(
     finally:
         if own_transaction:
             connection.rollback()
-
-
-def damage(connection: sqlite3.Connection) -> str | None:
-    """What a start can see cheaply that keeps a log from being continued; None where nothing speaks against it.
-
-    SQLite's own check of its pages, every entry against its leaf hash, the tree over the last `TAIL` entries, and the
-    newest stored checkpoint. Raises sqlite3.DatabaseError where the file cannot be read at all.
-    """
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone() is None:
-        return None
-    (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if health != "ok":
-        return str(health)
-    log, expected = Ledger(connection), 0
-    for seq, data, leaf in connection.execute("SELECT seq, bytes, leaf FROM ledger ORDER BY seq"):
-        if seq != expected:
-            return f"entry {expected} is missing"
-        if sha256(b"\x00" + data).digest() != leaf:  # leaf_hash, without a call for each of a million entries
-            return f"entry {seq} does not fit its hash"
-        expected += 1
-    return _tail_damage(log, expected) or _signed_damage(log, expected)
-
-
-def _tail_damage(log: Ledger, size: int) -> str | None:
-    for seq in range(max(0, size - TAIL), size):
-        if any(log.node(*where) != value for *where, value in completed_nodes(seq, log.node(0, seq), log.node)):
-            return f"the tree does not fit entry {seq}"
-    return None
-
-
-def _signed_damage(log: Ledger, size: int) -> str | None:
-    note = log.newest_checkpoint()
-    if note is None:
-        return None
-    signed = Checkpoint.of_note(note)
-    if signed.size > size:
-        return f"{size} entries are left of {signed.size} that were signed"
-    if log.root(signed.size) != signed.root:
-        return f"the first {signed.size} entries are not those that were signed"
-    return None
 
 
 class _Verification:
