@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from firmware_bridge.mqtt_client import VERSIONS
 from kiosk.clock import is_synchronised
 from lab_config.model import Lab, Mqtt, Reader
 
@@ -104,7 +105,7 @@ def try_file(purpose: str, file: Path) -> Finding:
 def try_broker(mqtt: Mqtt, patience_s: float = BROKER_PATIENCE_S) -> Finding:
     """Connect to the broker as the kiosk would, and leave again."""
     device = f"broker, {mqtt.host}:{mqtt.port}"
-    client = Client(CallbackAPIVersion.VERSION2)
+    client = Client(CallbackAPIVersion.VERSION2, protocol=VERSIONS[mqtt.version])
     answered, refusals = threading.Event(), list[str]()
 
     def on_connect(_: Client, __: object, ___: ConnectFlags, code: ReasonCode, ____: Properties | None) -> None:
