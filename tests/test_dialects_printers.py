@@ -198,6 +198,7 @@ def report(source: Dialect, *, kept: bool = False, **said: object) -> Told:
         ({"gcode_state": "RUNNING", "stg_cur": 255}, Reported("running")),
         ({"gcode_state": "RUNNING", "stg_cur": 2}, Reported("setup", detail="heatbed_preheating")),
         ({"gcode_state": "RUNNING", "stg_cur": 99}, Reported("setup", detail="stage 99")),
+        ({"gcode_state": "RUNNING", "stg_cur": 1e300}, Reported("setup", detail="stage 1e+300")),
         ({"gcode_state": "RUNNING", "stg_cur": 16}, Reported("idle", detail="held")),
         ({"gcode_state": "RUNNING", "stg_cur": 0, "hms": [{"attr": 1}]}, Reported("running", detail="warning")),
         ({"gcode_state": "PREPARE", "stg_cur": 0}, Reported("setup", detail="preparing")),

@@ -35,7 +35,7 @@ RUNNING, FAILED = "RUNNING", "FAILED"
 PRINTING_STAGES = (0, -1, 255)
 """Printing; and the two that say that there is no stage."""
 HELD_STAGES = {5, 6, 16, 17, 20, 21, 23, 26, 27, 28, 30, 32, 33, 34, 35}
-STAGES = {
+STAGES: dict[float, str] = {
     1: "auto_bed_leveling",
     2: "heatbed_preheating",
     3: "sweeping_xy_mech_mode",
@@ -76,7 +76,7 @@ class Known:
     """The report so far: the job's state (one of the tables), its stage, what it failed of, and whether it warns."""
 
     job: str | None = None
-    stage: int = 0
+    stage: float = 0
     error: str = "0"
     reason: str = "0"
     warns: bool = False
@@ -136,7 +136,7 @@ def _added(known: Known, said: Mapping[str, object]) -> Known:
     job, stage, warnings = said.get("gcode_state"), number(said, "stg_cur"), said.get("hms")
     return Known(
         job if isinstance(job, str) else known.job,
-        known.stage if stage is None else int(stage),
+        known.stage if stage is None else stage,
         _code(said, "print_error") or known.error,
         _code(said, "fail_reason") or known.reason,
         known.warns if warnings is None else bool(warnings),
@@ -160,7 +160,7 @@ def _meaning(known: Known) -> Reported:
         return Reported("running", detail="warning" if known.warns else "")
     if known.stage in HELD_STAGES:
         return Reported("idle", detail="held")
-    return Reported("setup", detail=STAGES.get(known.stage, f"stage {known.stage}"))
+    return Reported("setup", detail=STAGES.get(known.stage, f"stage {known.stage:g}"))
 
 
 def _failed(known: Known) -> Reported:

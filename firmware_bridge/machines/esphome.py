@@ -28,7 +28,10 @@ STALE_AFTER_MS = 3 * 60_000
 STATE = "/state"
 ITEM = re.compile(r"[a-z_]+/[^/+#]+")
 TOPICS = shape(r"[a-z_]+/[^/]+/state|status")
-WATTS, NO_WATTS = re.compile(r"power|watts?|w"), re.compile(r"factor|apparent|reactive|energy|k?wh|percent(?:age)?")
+WATTS, NO_WATTS = (
+    re.compile(r"power|watts?|w"),
+    re.compile(r"factor|apparent|reactive|energy|k?wh|today|yesterday|daily|percent(?:age)?"),
+)
 OF_THE_NODE = re.compile(r"restart|reboot|safe_mode|shutdown|factory_reset|identify")
 """Switches that every node may have and that no machine hangs on."""
 

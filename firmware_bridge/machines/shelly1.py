@@ -11,6 +11,7 @@ says nothing about running. `phases = 3` adds the watts of three clamps (`emeter
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,13 @@ from typing import Self
 from firmware_bridge import options
 from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
 from firmware_bridge.machines.device import COMMAND, LAST_WILL, ONLINE, DeviceDialect, device_of, shape
-from firmware_bridge.machines.payload import watts, words
+from firmware_bridge.machines.payload import PayloadError, watts, words
 from firmware_bridge.options import known_only
 
 STALE_AFTER_MS = 120_000
 CHANNEL_MAX, PHASES_MAX = 15, 3
 WATT_MINUTES_PER_WH = 60
+CUT = {"off": Reported("off", detail="relay off"), "overpower": Reported("fault", detail="overpower")}
 CHANNEL = re.compile(r"(?P<kind>relay|light|emeter)/(?P<channel>[0-9]{1,2})(?:/(?P<item>[a-z_]+))?")
 TOPICS = shape(rf"online|input(?:_event)?/[0-9]{{1,2}}|{CHANNEL.pattern}", begin="shellies/.+")
 
@@ -52,9 +54,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Known:
-    """Is the relay off, and the watts of each phase."""
+    """The word of a relay that lets nothing through, if it does not, and the watts of each phase."""
 
-    off: bool = False
+    cut: str | None = None
     phases: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -109,6 +111,7 @@ class Shelly1(DeviceDialect[Known]):
         match named and named["item"]:
             case None if named is not None:
                 return {"relay": word if word in ("on", "off") else None}
+            # shellies/mill-1/relay/0/energy  81010  (watt-minutes: 1350.17 Wh)
             case "energy":
                 return {"energy_wh": round(watts(word) / WATT_MINUTES_PER_WH, 2)}
             # shellies/shellies/shellyem3/emeter/0/total  81010.5  (Wh)
@@ -124,21 +127,16 @@ class Shelly1(DeviceDialect[Known]):
         # shellies/shellies/shellyem3/emeter/1/power  0.00
         if item == "power":
             return self._drawing(channel, watts(word))
-        # shellies/shellyplug-s-7AE3C4/relay/0/energy  81010  (watt-minutes: 1350.17 Wh)
-        if item == "energy":
-            return Reported(detail=f"{watts(word) / WATT_MINUTES_PER_WH:.2f} Wh")
         # shellies/shellies/shellyem3/emeter/0/voltage  230.35
         return Reported(detail="alive")
 
     def _switched(self, word: str) -> Told:
         # shellies/shelly1/relay/0  off
-        # (known from now on: a meter that says 0 W beside it must not tell `idle`)
-        self._known = replace(self._known, off=word == "off")
-        if word == "off":
-            return Reported("off", detail="relay off")
         # shellies/mill-1/relay/0  overpower
-        if word == "overpower":
-            return Reported("fault", detail="overpower")
+        # (known from now on: a meter that says 0 W beside it must not tell `idle`)
+        self._known = replace(self._known, cut=word if word in CUT else None)
+        if word in CUT:
+            return CUT[word]
         # shellies/mill-1/relay/0  on
         return Reported(detail="relay on") if word == "on" else not_listed(word)
 
@@ -148,7 +146,9 @@ class Shelly1(DeviceDialect[Known]):
         if len(phases) < self._phases:
             return Reported(detail=f"{len(phases)} of {self._phases} phases")
         total_w = sum(phases.values())
-        return Reported("off", total_w, "relay off") if self._known.off else Reported(power_w=total_w)
+        if not math.isfinite(total_w):
+            raise PayloadError("a number out of range")
+        return Reported(power_w=total_w) if self._known.cut is None else replace(CUT[self._known.cut], power_w=total_w)
 
 
 def _online(word: str) -> Told:
