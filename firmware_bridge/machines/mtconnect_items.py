@@ -62,8 +62,10 @@ def of_document(told: object) -> list[Item]:
 def of_observation(told: object) -> Item | None:
     """A single observation, as `Devices/UUID/Observations/ITEM` carries; None for anything else."""
     # {"dataItemId":"mode","type":"CONTROLLER_MODE","category":"EVENT","result":"AUTOMATIC","sequence":1235,...}
-    if not isinstance(told, dict) or "dataItemId" not in told:
-        return None
+    return _single(told) if isinstance(told, dict) and "dataItemId" in told else None
+
+
+def _single(told: Mapping[str, object]) -> Item:
     # {"dataItemId":"system","type":"SYSTEM","category":"CONDITION","level":"FAULT","nativeCode":"1202",...}
     if _text(told, "category").upper() == CONDITION:
         return _condition(_value(told), told, ())
@@ -88,8 +90,8 @@ def of_line(line: str) -> list[Item]:
     if not TIME.fullmatch(parts[0]):
         raise PayloadError("an adapter's line that does not begin with a time")
     # 2022-08-08T13:51:36.7711738Z|system|FAULT|1202|100|HIGH|Overtravel
-    if len(parts) == 7 and parts[2].upper() in LEVELS[:3]:
-        return [Item(CONDITION, parts[1], parts[2].upper(), code=parts[3])]
+    if len(parts) in (3, 7) and parts[2].upper() in LEVELS[:3]:
+        return [Item(CONDITION, parts[1], parts[2].upper(), code="".join(parts[3:4]))]
     # 2022-08-08T14:30:19.6727646Z|fmode|PROCESS_DEVELOPMENT|pexecution|READY
     return [Item(_kind_of_name(key), key, value.upper()) for key, value in zip(parts[1::2], parts[2::2], strict=False)]
 
@@ -106,6 +108,9 @@ def _walk(name: str, value: object, device: tuple[str, ...]) -> Iterator[Item]:
         if name.upper() in LEVELS:
             # "Condition": {"Fault": [{"dataItemId": "cnc_logic", "type": "LOGIC_PROGRAM", "nativeCode": "1202", ...}]}
             yield _condition(name, value, device)
+        elif not name:
+            # [{"dataItemId": "exec", "type": "EXECUTION", "result": "ACTIVE"}, ...]
+            yield _single(value)
         else:
             # "Events": {"Execution": [{"dataItemId": "exec", "sequence": 76, "value": "ACTIVE", ...}]}
             yield _item(name, value, device)

@@ -31,6 +31,7 @@ from firmware_bridge.options import OptionError, known_only
 
 NAMESPACE = "spBv1.0"
 OF_NODES, OF_DEVICES = ("NBIRTH", "NDATA", "NDEATH", "NCMD"), ("DBIRTH", "DDATA", "DDEATH", "DCMD")
+HOSTS = (f"{NAMESPACE}/STATE/", "STATE/")
 COMMANDS = ("NCMD", "DCMD")
 SEQ_END = 256
 BD_SEQ = "bdSeq"
@@ -149,7 +150,7 @@ class Sparkplug(Dialect):
         """`kind`, `seq`, `bdSeq`, `alias_collision` and the first metrics."""
         address = Address.of(topic)
         if address is None or len(payload) > PAYLOAD_BYTES_MAX:
-            return {}
+            return {"kind": "STATE"} if topic.startswith(HOSTS) else {}
         try:
             said = sparkplug_payload.read(payload)
         except PayloadError:
@@ -164,7 +165,7 @@ class Sparkplug(Dialect):
         address = Address.of(topic)
         if address is None:
             # spBv1.0/STATE/scada  {"online":true,"timestamp":1486144502122}
-            is_host = topic.startswith((f"{NAMESPACE}/STATE/", "STATE/"))
+            is_host = topic.startswith(HOSTS)
             return [Ignored("the state of a host application, no machine's") if is_host else NOT_OURS]
         if not self._is_mine(address):
             return [NOT_OURS]
