@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from firmware_bridge import registry
 from firmware_bridge.machines.base import Dialect, Reported
+from tests.lab_fixtures import LabTexts
 from tests.wires_fixtures import captures
 
 README = Path(__file__).parent.parent / "README.md"
@@ -40,7 +42,20 @@ def test_a_described_source_tells_what_its_capture_must(topic: str, capture: str
     assert told.state == state
 
 
-def test_the_readme_names_every_dialect() -> None:
-    text = README.read_text(encoding="utf-8")
-    for name in ("bambu", "esphome", "fischertechnik", "moonraker", "octoprint", "packml", "shelly1", "shelly2"):
-        assert f"| `{name}`" in text
+ROW = re.compile(r"\| `([a-z0-9]+)`[^|]* \| `(topic = [^`]+)`[^|]* \| (?:`(never)`|([0-9]+) min)")
+ROWS = ROW.findall(README.read_text(encoding="utf-8"))
+
+
+def test_the_readme_names_the_dialects_of_plugs_printers_and_lines() -> None:
+    named = {name for name, *_ in ROWS}
+    plugs = {"tasmota", "shelly1", "shelly2", "zigbee2mqtt", "esphome"}
+    assert named >= plugs | {"octoprint", "moonraker", "bambu", "packml", "fischertechnik"}
+
+
+@pytest.mark.parametrize(("name", "options", "never", "minutes"), ROWS, ids=[name for name, *_ in ROWS])
+def test_what_the_readme_says_of_a_dialect_is_a_lab_that_loads(
+    name: str, options: str, never: str, minutes: str, tmp_path: Path
+) -> None:
+    status = f'status = {{dialect = "{name}", {options}}}'
+    lab = LabTexts(tmp_path).lab(f'[[machine]]\nid = "mill-1"\n{status}\n')
+    assert lab.machines[0].rules.stale_after_ms == (None if never else int(minutes) * 60_000)
