@@ -178,7 +178,6 @@ def test_a_line_of_an_adapter_tells_a_fault_and_its_end() -> None:
     assert told(source, "shdr", "* uuid: 0000") == Ignored("nothing observed in it")
 
 
-@pytest.mark.parametrize("version", [1, 2])
 def test_a_line_that_names_a_level_alone_is_a_condition_too() -> None:
     source = dialect({"topic": "shdr"})
     assert told(source, "shdr", "2|logic|FAULT") == Reported("fault")
@@ -191,6 +190,7 @@ def test_several_single_observations_may_come_in_one_array() -> None:
     assert told(dialect({"topic": "t"}), "t", both) == Reported("running")
 
 
+@pytest.mark.parametrize("version", [1, 2])
 def test_what_one_document_tells_is_heard_in_the_order_of_its_sequences(version: int) -> None:
     events = [("Normal", "", "", 12), ("Fault", "1202", "", 10), ("Execution", "READY", "", 9)]
     assert told(dialect(), SAMPLE, streams(*events, version=version)) == Reported("idle")
