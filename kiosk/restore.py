@@ -115,6 +115,8 @@ def _restore(file: Path, database: Path, work: Path, clock: Clock, progress: Pro
         )
         log = str(desk.core.state.log)
     _seal(new)
+    if replaced is not None and replaced.damage is None:
+        _gather(database)
     _put_in_place(database, copy, kept, new, named(database, NEXT, stamp))
     return RestoreReport(
         log=log,
@@ -145,6 +147,12 @@ def _put_in_place(database: Path, copy: Path, kept: Path, new: Path, following: 
             f"all is restored, but the disk does not let the old {database} step aside: {error.strerror}; "
             "start sheber run, which finishes it"
         ) from error
+
+
+def _gather(database: Path) -> None:
+    """Bring the write-ahead log home, as SQLite does at any time: whoever carries that one file away has all of it."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _seal(path: Path) -> None:

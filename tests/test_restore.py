@@ -220,6 +220,19 @@ def test_a_person_who_was_erased_since_the_backup_does_not_come_back(college: Co
         assert people.badge_by_uid(connection, AIGERIM.badges[0]) is None
 
 
+def test_what_was_replaced_is_one_file_with_all_that_was_recorded(college: College) -> None:
+    with closing(open_reader(college.database)):  # whoever only reads leaves the write-ahead log behind
+        college.work_on()
+    assert college.database.with_name("kiosk.db-wal").stat().st_size > 0
+    entries = ledger(college.data)
+    done(college.restore())
+    (replaced,) = college.replaced
+    carried = college.folder / "carried" / "kiosk.db"
+    carried.parent.mkdir()
+    carried.write_bytes(replaced.read_bytes())
+    assert ledger(carried.parent) == entries
+
+
 def test_a_damaged_ledger_is_replaced_and_stays_as_it_is(college: College) -> None:
     college.work_on()
     with tampering(college.database) as connection:
