@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
-from firmware_bridge.machines.device import DeviceDialect, device_of, member, number, part, shape
+from firmware_bridge.machines.device import DeviceDialect, device_of, member, native, number, part, shape
 from firmware_bridge.machines.payload import PayloadError, spelled
 from firmware_bridge.options import known_only
 
@@ -128,6 +128,10 @@ class Bambu(DeviceDialect[Known]):
             return _meaning(known)
         self._known = Known()
         return not_listed(job)
+
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`native`: the word about the print."""
+        return {"native": native(part(member(payload), "print").get("gcode_state")) if tail == "report" else None}
 
 
 def _added(known: Known, said: Mapping[str, object]) -> Known:

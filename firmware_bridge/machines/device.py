@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from firmware_bridge import options
 from firmware_bridge.machines.base import NOT_OURS, Dialect, Gone, Ignored, Reported, Told
-from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX, Number, PayloadError, document
+from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX, Number, PayloadError, document, shown
 from firmware_bridge.options import OptionError
 
 OTHERS = ("homeassistant/", "$SYS/")
@@ -130,6 +130,11 @@ def held(find: Callable[[], Mapping[str, object]], payload: bytes) -> Mapping[st
         return {key: value for key, value in find().items() if value is not None}
     except PayloadError:
         return {}
+
+
+def native(value: object) -> str | None:
+    """A word as its source spells it, fit to be shown; None where it is no word."""
+    return shown(value) if isinstance(value, str) else None
 
 
 def member(payload: bytes) -> dict[str, object]:

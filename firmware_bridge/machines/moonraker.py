@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from firmware_bridge.machines.base import Asked, Ignored, Reported, Told, not_listed
-from firmware_bridge.machines.device import LAST_WILL, ONLINE, DeviceDialect, device_of, member, part, shape
+from firmware_bridge.machines.device import LAST_WILL, ONLINE, DeviceDialect, device_of, member, native, part, shape
 from firmware_bridge.machines.payload import PayloadError
 from firmware_bridge.options import known_only
 
@@ -113,6 +113,13 @@ class Moonraker(DeviceDialect[Known]):
             return self._changed(None, _word(said, "value"))
         # printer-1/klipper/state/print_stats/print_duration  {"eventtime":...,"value":4885.86}
         return self._changed(None, None)
+
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`native`: the word about the print."""
+        said = member(payload)
+        if tail == f"{JOB}state":
+            return {"native": native(said.get("value"))}
+        return {"native": native(part(part(said, "status"), "print_stats").get("state")) if tail == STATUS else None}
 
     def _changed(self, job: str | None, klipper: str | None) -> Told:
         if klipper is not None and klipper not in KLIPPER_STATES:

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from typing import Self
 
 from firmware_bridge.machines.base import Gone, Ignored, Reported, Told, not_listed
-from firmware_bridge.machines.device import LAST_WILL, ONLINE, DeviceDialect, device_of, member, number, part, shape
+from firmware_bridge.machines.device import (
+    LAST_WILL,
+    ONLINE,
+    DeviceDialect,
+    device_of,
+    member,
+    native,
+    number,
+    part,
+    shape,
+)
 from firmware_bridge.machines.payload import PayloadError, words
 from firmware_bridge.options import known_only
 
@@ -123,6 +133,13 @@ class OctoPrint(DeviceDialect[Known]):
             # octoPrint/progress/slicing  {"progress":42,"slicer":"cura",...}
             return self._progress(said) if name == "printing" else Ignored("slicing")
         return _temperature(said)
+
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`native` and `progress`."""
+        if tail == "mqtt":
+            return {}
+        said = member(payload)
+        return {"native": native(said.get("state_id")), "progress": number(said, "progress")}
 
     def _progress(self, said: Mapping[str, object]) -> Told:
         # octoPrint/progress/printing  {"progress":92,...,"printer_data":{"state":{"flags":{"printing":true,...}}}}

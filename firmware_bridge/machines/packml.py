@@ -18,7 +18,7 @@ from typing import Self
 
 from firmware_bridge import options
 from firmware_bridge.machines.base import Ignored, Reported, Told, not_listed
-from firmware_bridge.machines.device import COMMAND, LAST_WILL, DeviceDialect, device_of, shape
+from firmware_bridge.machines.device import COMMAND, LAST_WILL, DeviceDialect, device_of, native, shape
 from firmware_bridge.machines.payload import words
 from firmware_bridge.options import OptionError, known_only
 
@@ -98,6 +98,10 @@ class PackMl(DeviceDialect[None]):
             # lab/line-1/lwt  offline
             return [LAST_WILL if words(payload) == self._offline else Ignored("not the offline word")]
         return super()._tell(topic, payload)
+
+    def _held(self, tail: str, payload: bytes) -> Mapping[str, object]:
+        """`native`: the word or the number."""
+        return {"native": native(words(payload)) if tail in TAILS else None}
 
     def _told(self, tail: str, payload: bytes) -> Told:
         # Site/Area/Line/Command/Start  1
