@@ -96,3 +96,16 @@ def test_a_backup_from_the_writing_connection_itself_works(path: Path, tmp_path:
         assert backup(writer, tmp_path / "copy.db").entries == 50
         assert isinstance(writer, sqlite3.Connection)
         append(writer, 1)
+
+
+@pytest.mark.parametrize("ending", [".lock", "-wal", "-journal"])
+def test_a_database_that_a_kiosk_uses_is_never_replaced_by_a_backup(path: Path, tmp_path: Path, ending: str) -> None:
+    """Nor is one with a write-ahead log, which SQLite would play back into the copy."""
+    target = tmp_path / "other" / "kiosk.db"
+    target.parent.mkdir()
+    backup(path, target)
+    before = target.read_bytes()
+    target.with_name(target.name + ending).touch()
+    with pytest.raises(StoreError, match="in use as a database"):
+        backup(path, target)
+    assert target.read_bytes() == before

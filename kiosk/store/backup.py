@@ -30,7 +30,7 @@ class BackupReport:
 def backup(source: sqlite3.Connection | Path, target: Path, progress: Progress | None = None) -> BackupReport:
     """Copy `source` (a connection of this thread, or a database's path) to `target`; verify, then give it its name.
 
-    Replaces only an older Sheber database; the copy is one file of mode 0600. Raises StoreError, and leaves nothing
+    Replaces only an older backup; the copy is one file of mode 0600. Raises StoreError, and leaves nothing
     behind, where the copy cannot be made or what was copied does not verify.
     """
     if isinstance(source, Path):
@@ -41,6 +41,8 @@ def backup(source: sqlite3.Connection | Path, target: Path, progress: Progress |
         raise StoreError(f"{target} is the running database itself: give the backup another name")
     if target.exists() and not (target.is_file() and is_sheber_database(target)):
         raise StoreError(f"{target} exists and is no Sheber backup: give the backup another name")
+    if any(target.with_name(target.name + ending).exists() for ending in (".lock", "-wal", "-journal")):
+        raise StoreError(f"{target} is in use as a database: give the backup another name")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         os.close(handle)
