@@ -96,6 +96,18 @@ def test_a_holder_that_is_told_to_end_lets_go(board: Board, wait_until: Wait) ->
         assert board.history(5)[2][0] - began_s < LIMIT_S
 
 
+def test_a_holder_that_stands_still_is_replaced_by_one_that_begins_low(board: Board, wait_until: Wait) -> None:
+    with beating(board) as process:
+        wait_until(lambda: board.level(5) == 1, what="the permission")
+        first = holder_of(process)
+        began_s = time.monotonic()
+        os.kill(first, signal.SIGSTOP)
+        wait_until(lambda: len(board.history(5)) >= 3, LIMIT_S, "the fall")
+        assert board.history(5)[2][1] == 0
+        assert board.history(5)[2][0] - began_s < LIMIT_S
+        assert holder_of(process) != first
+
+
 def test_lines_in_pieces_and_lines_that_pile_up_mean_the_newest(board: Board, wait_until: Wait) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-m", "firmware_bridge.relay", "5", "6"], stdin=subprocess.PIPE, env=board.environment
