@@ -206,6 +206,11 @@ def test_unknown_fields_are_skipped() -> None:
     assert read(bytes.fromhex("aa0603abcdef" + "1801" + "f906" + "00" * 8)).seq == 1
 
 
+@pytest.mark.parametrize("payload_hex", ["2501020304", "2101020304050607ff", "15ffffffff", "1801" + "25ffffffff"])
+def test_a_field_of_another_kind_than_its_number_has_is_unknown(payload_hex: str) -> None:
+    assert read(bytes.fromhex(payload_hex)).metrics == ()
+
+
 def test_a_signed_value_is_carried_as_unsigned() -> None:
     # {datatype: Int32, int_value: 4294967295}
     assert read(bytes.fromhex("12082003" + "50ffffffff0f")).metrics == (Metric(value=-1, datatype=INT32),)

@@ -28,6 +28,8 @@ GOOD = 192
 """Sparkplug 3.0, 6.4.12 (quality codes): 0 is bad, 192 good, 500 stale."""
 
 Value = bool | int | float | str | None
+Raw = int | bytes | memoryview
+"""A field as the wire has it: a number, bytes of a told length, or the 4 or 8 bytes of a fixed one."""
 
 
 @dataclass(frozen=True)
@@ -131,25 +133,25 @@ def _property(data: bytes) -> Value:
     return None if is_null else typed(raw, datatype)
 
 
-def _scalar(kind: int, value: int | bytes, before: Value) -> Value:
+def _scalar(kind: int, value: Raw, before: Value) -> Value:
     """The value of one arm of the union: int, long, float, double, boolean, string; what is not opened is None."""
     match kind, value:
         case 0, int():
             return value & U32
         case 1, int():
             return value
-        case 2, bytes() if len(value) == 4:
+        case 2, memoryview() if len(value) == 4:
             return float(struct.unpack("<f", value)[0])
-        case 3, bytes() if len(value) == 8:
+        case 3, memoryview() if len(value) == 8:
             return float(struct.unpack("<d", value)[0])
         case 4, int():
             return bool(value)
         case 5, bytes():
             return _text(value)
-        case ((0 | 1 | 2 | 3 | 4), _):
-            return before  # of another wire type than its field's: unknown, so skipped
-        case _:
+        case 6 | 7 | 8 | 9, bytes():
             return None
+        case _:
+            return before  # of another wire type than its field's: unknown, so skipped
 
 
 def typed(raw: Value, datatype: int | None) -> Value:
@@ -161,8 +163,8 @@ def typed(raw: Value, datatype: int | None) -> Value:
     return low - (1 << bits) if low >> (bits - 1) else low
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field, in order; fixed ones as their 4 or 8 bytes."""
+def _fields(data: bytes) -> Iterator[tuple[int, Raw]]:
+    """Number and value of each field, in order."""
     at, end = 0, len(data)
     while at < end:
         tag, at = _varint(data, at)
@@ -181,7 +183,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise PayloadError("no Sparkplug payload: a field of no known kind")
         if size > end - at:
             raise PayloadError("cut off in the middle of a field")
-        yield number, data[at : at + size]
+        piece = data[at : at + size]
+        yield number, piece if wire_type == BYTES else memoryview(piece)
         at += size
 
 
