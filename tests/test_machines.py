@@ -111,6 +111,21 @@ def test_watts_of_several_clamps_are_added() -> None:
     assert told(dialect("tasmota", PLUG), "tele/mill-1/SENSOR", clamps) == Reported(power_w=2310.0)
 
 
+def test_no_watts_behind_a_relay_that_is_off_stay_off_until_it_is_on_again() -> None:
+    plug, none = dialect("tasmota", PLUG), '{"ENERGY":{"Power":0}}'
+    assert told(plug, "tele/mill-1/SENSOR", none) == Reported(power_w=0.0)
+    told(plug, "tele/mill-1/STATE", '{"POWER":"OFF"}')
+    assert told(plug, "tele/mill-1/SENSOR", none) == Reported("off", detail="relay off")
+    told(plug, "tele/mill-1/STATE", '{"POWER":"ON"}')
+    assert told(plug, "tele/mill-1/SENSOR", none) == Reported(power_w=0.0)
+
+
+def test_watts_behind_a_relay_that_is_said_to_be_off_are_watts() -> None:
+    plug = dialect("tasmota", PLUG)
+    told(plug, "tele/mill-1/STATE", '{"POWER":"OFF"}')
+    assert told(plug, "tele/mill-1/SENSOR", '{"ENERGY":{"Power":810}}') == Reported(power_w=810.0)
+
+
 def test_an_alarm_is_no_relay_and_a_bit_mask_no_watts() -> None:
     plug = dialect("tasmota", PLUG)
     assert told(plug, "stat/mill-1/RESULT", '{"POWER_LOW":"OFF"}') == Reported(detail="alive")

@@ -2,7 +2,8 @@
 
 Subscribes to everything the device says beside that topic: `tele/mill-1/+` and `stat/mill-1/+`. Silence: a device
 repeats itself each TelePeriod, 300 s by default; 2.5 of them, rounded up, are 13 minutes. Its last will is the word
-Offline on LWT, retained. Tells watts, and `off` when the relay is; a relay that is on says nothing about running.
+Offline on LWT, retained. Tells watts, and `off` when the relay is; a relay that is on says nothing about running. While
+the relay is known to be off, 0 W is `off` too: nothing flows through it, and it is not a machine that rests.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from firmware_bridge import options
-from firmware_bridge.machines.base import NOT_OURS, Dialect, Gone, Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.base import NOT_OURS, Gone, Ignored, Reported, Told, not_listed
+from firmware_bridge.machines.device import Remembering
 from firmware_bridge.machines.payload import Number, PayloadError, document, words
 from firmware_bridge.options import OptionError, known_only
 
@@ -24,6 +26,8 @@ POWER = re.compile(r"POWER([1-9][0-9]?)?")
 STATUS = re.compile(r"STATUS([0-9]{1,2})?|StatusSNS|StatusSTS|RESULT|STATE|SENSOR|ENERGY|UPTIME|MARGINS")
 INFO = re.compile(r"INFO[0-9]")
 RULE = "power"
+RELAY_ON, RELAY_OFF = "relay on", "relay off"
+RELAY_IS_OFF = Reported("off", detail=RELAY_OFF)
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,11 @@ class Options:
         return cls(topic, options.integer(table, "relay", 1, RELAYS_MAX) or 1)
 
 
-class Tasmota(Dialect):
-    """One device; its commands are never taken for its state."""
+class Tasmota(Remembering[bool]):
+    """One device; its commands are never taken for its state. It remembers whether its relay was said to be off."""
 
     def __init__(self, options: Options) -> None:
+        super().__init__(False)
         self._relay = options.relay
         self._topic = options.topic
         self._device = None if options.topic is None else _device(options.topic)
@@ -78,7 +83,15 @@ class Tasmota(Dialect):
             return [Ignored("a command, not a report")]
         if not self._is_mine(topic):
             return [NOT_OURS]
-        return [self._report(topic, topic.rpartition("/")[2], payload)]
+        return [self._cut(self._report(topic, topic.rpartition("/")[2], payload))]
+
+    def _cut(self, told: Told) -> Told:
+        """0 W behind a relay that is off is `off`; without that, each STATE and SENSOR in turn would be a change."""
+        if not isinstance(told, Reported):
+            return told
+        if told.detail in (RELAY_OFF, RELAY_ON):
+            self._known = told.detail == RELAY_OFF
+        return RELAY_IS_OFF if self._known and told.state is None and told.power_w == 0 else told
 
     def _is_mine(self, topic: str) -> bool:
         if self._topic is None or topic == self._topic:
@@ -129,10 +142,10 @@ class Tasmota(Dialect):
                 continue
             # tele/tasmota/STATE  {"Time":"2019-10-31T11:14:59",...,"POWER":"OFF","Wifi":{...}}
             if value == "OFF":
-                return Reported("off", detail="relay off")
+                return RELAY_IS_OFF
             # tele/demo-sensor/STATE  {...,"POWER":"ON",...}
             # tele/tasmota-E8A6E4/STATE  {...,"POWER":"POWER",...}  (seen; neither ON nor OFF)
-            return Reported(detail="relay on") if value == "ON" else not_listed(str(value))
+            return Reported(detail=RELAY_ON) if value == "ON" else not_listed(str(value))
         return Reported(detail=detail)
 
 
