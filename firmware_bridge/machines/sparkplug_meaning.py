@@ -41,6 +41,8 @@ NAMES = (
     ("power", re.compile(r"(?:.*/)?(?:active/?)?power/(?:kw|w)")),
 )
 """Roles in the order in which they decide; names in small letters with `/` between their parts."""
+TELLING = re.compile("stop|emergency|fault|state|status|execution|running|cycle|spindle|power", re.IGNORECASE)
+"""What every such name has in it: most names are done with at a glance."""
 APART = re.compile(r"[\s/._:\\-]+")
 NAME_CHARS_MAX = 200
 ON = frozenset(("true", "1", "active", "triggered", "on"))
@@ -61,7 +63,7 @@ class Meaning:
             return "state" if name == self.state_metric else "power"
         if self.state_metric is not None or self.power_metric is not None:
             return None
-        if len(name) > NAME_CHARS_MAX:
+        if len(name) > NAME_CHARS_MAX or not TELLING.search(name):
             return None
         plain = APART.sub("/", name.lower()).strip("/")
         return next((role for role, shape in NAMES if shape.fullmatch(plain)), None)

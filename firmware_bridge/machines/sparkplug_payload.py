@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from firmware_bridge.machines.payload import PayloadError
 
+METRICS_MAX = 10_000
 VARINT_BYTES_MAX = 10
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
@@ -31,6 +32,8 @@ Value = bool | int | float | str | None
 Raw = int | bytes | memoryview
 """A field as the wire has it: a number, bytes of a told length, or the 4 or 8 bytes of a fixed one."""
 
+NO_PROPERTIES: Mapping[str, Value] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -43,7 +46,7 @@ class Metric:
     timestamp_ms: int | None = None
     is_historical: bool = False
     is_null: bool = False
-    properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    properties: Mapping[str, Value] = field(default_factory=lambda: NO_PROPERTIES)
 
     @property
     def is_good(self) -> bool:
@@ -69,6 +72,8 @@ def read(data: bytes) -> Payload:
             case 1, int():
                 timestamp_ms = value
             case 2, bytes():
+                if len(metrics) == METRICS_MAX:
+                    raise PayloadError("more than 10 000 metrics")
                 metrics.append(_metric(value))
             case 3, int():
                 seq = value
@@ -81,7 +86,7 @@ def _metric(data: bytes) -> Metric:
     name: str | None = None
     alias = datatype = timestamp_ms = None
     is_historical = is_null = False
-    properties: Mapping[str, Value] = MappingProxyType({})
+    properties = NO_PROPERTIES
     raw: Value = None
     for number, value in _fields(data):
         match number, value:
