@@ -106,7 +106,7 @@ def _lab(
     _refuse_shared_ports(repeated["reader"])
     reader_ids = {reader.id for reader in readers}
     mqtt = read_mqtt(single["mqtt"])
-    if mqtt is None and any(machine.status for machine in machines):
+    if mqtt is None and any(machine.status or machine.production_enable for machine in machines):
         mqtt = Mqtt()
     identifier = head.identifier(_LAB_ID, _LAB_ID_LETTERS)
     lab = Lab(

@@ -57,7 +57,7 @@ FLOORS = {
     "firmware_bridge.options": 0,
 }
 APART = (
-    {"kiosk.web", "kiosk.clerk", "kiosk.sync", "kiosk.hub"},
+    {"kiosk.web", "kiosk.clerk", "kiosk.sync", "kiosk.hub", "kiosk.voice"},
     {"firmware_bridge.readers", "firmware_bridge.machines"},
 )
 """Rooms of one floor that do not know one another."""

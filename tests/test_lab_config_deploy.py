@@ -74,6 +74,23 @@ def test_a_machine_speaks_for_itself_alone_and_the_kiosk_hears_it(
     assert heard == ["tele/mill-1/SENSOR", "lab/mill-1/state"]
 
 
+def test_a_machine_hears_what_the_kiosk_says_of_it_and_of_no_other(
+    broker: int, wait_until: Callable[..., object]
+) -> None:
+    heard: list[str] = []
+    kiosk, mill = connected(broker, "sheber"), connected(broker, "mill-1")
+    subscribed = threading.Event()
+    mill.on_message = lambda _client, _userdata, message: heard.append(message.topic)
+    mill.on_subscribe = lambda *_: subscribed.set()
+    mill.subscribe("sheber/#", 1)
+    assert subscribed.wait(5)
+    for machine in ("mill-2", "mill-1"):
+        kiosk.publish(f"sheber/w3/machine/{machine}/enable", "1", qos=1)
+    wait_until(lambda: heard, 5, "its own permission")
+    left(kiosk, mill)
+    assert heard == ["sheber/w3/machine/mill-1/enable"]
+
+
 def test_without_the_password_nobody_is_let_in(broker: int) -> None:
     refused: list[bool] = []
     client = Client(CallbackAPIVersion.VERSION2)

@@ -131,6 +131,19 @@ def test_without_a_broker_named_machines_are_heard_over_the_one_on_this_computer
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", 1883)
 
 
+def test_the_version_of_mqtt_is_3_1_1_unless_5_is_asked_for_and_no_other(lab_of: Loads, slip: Slip) -> None:
+    for text, version in (("", "3.1.1"), ('version = "5"\n', "5")):
+        mqtt = lab_of(f"[mqtt]\n{text}").mqtt
+        assert mqtt is not None
+        assert mqtt.version == version
+    assert slip('[mqtt]\nversion = "3.1"\n').where == "mqtt.version"
+
+
+def test_a_production_enable_is_published_over_the_broker_on_this_computer_where_none_is_named(lab_of: Loads) -> None:
+    assert lab_of(MILL + "production_enable = true\n").mqtt is not None
+    assert lab_of(MILL).mqtt is None
+
+
 # Readers and screens
 
 
