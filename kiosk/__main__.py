@@ -2,4 +2,5 @@
 
 from kiosk.cli import main
 
-main()
+if __name__ == "__main__":  # a process that is started beside this one reads this file too
+    main()

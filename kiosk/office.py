@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
 import sqlite3
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 
 from kiosk import snapshot
@@ -14,11 +16,13 @@ from kiosk.clock import SystemClock
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.control import ControlClient, ControlRefused, NoKiosk, encode_command
 from kiosk.desk import Desk
+from kiosk.domain.state import State
 from kiosk.inbox import Asked
-from kiosk.projection import fold_checked, project
+from kiosk.projection import fold, project, undisturbed
 from kiosk.store import outbox, views
+from kiosk.store.examine import require_sound
 from kiosk.store.ledger import Ledger
-from kiosk.store.schema import open_writer, write
+from kiosk.store.schema import DamagedError, StoreError, open_writer, write
 
 CONTROL_SOCKET = "control.sock"
 DATABASE = "kiosk.db"
@@ -62,24 +66,40 @@ def rebuild(data: Path) -> RebuildReport:
     with closing(open_writer(database)) as connection:
         with write(connection):
             before = _derived(connection)
-            views.clear(connection)
             snapshot.place(database).unlink(missing_ok=True)
-            state = fold_checked(connection)
-            for session in state.sessions.values():
-                for enterprise, seqs in session.released_seqs.items():
-                    for seq in seqs:
-                        outbox.put(connection, seq, enterprise, session.person_ref, session.id)
-            project(connection, state)
+            state = _fold_checked(database, connection)
+            with views.made_anew(connection):
+                for session in state.sessions.values():
+                    for enterprise, seqs in session.released_seqs.items():
+                        for seq in seqs:
+                            outbox.put(connection, seq, enterprise, session.person_ref, session.id)
+                with undisturbed():
+                    project(connection, state)
             snapshot.rows_written(connection)
             report = RebuildReport(state.size, len(state.sessions), _derived(connection) == before)
         snapshot.keep(snapshot.place(database), state, Ledger(connection).root())
     return report
 
 
+def _fold_checked(database: Path, connection: sqlite3.Connection) -> State:
+    """All entries folded, while a process beside this one checks every hash; StoreError where one does not hold."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        checked = beside.submit(require_sound, database)
+        try:
+            state = fold(connection, State())
+        finally:  # what is not as it was written may well be what could not be followed
+            try:
+                checked.result()
+            except (DamagedError, sqlite3.DatabaseError) as error:
+                raise StoreError(f"the log is not as it was written ({error}): run sheber ledger verify") from error
+    return state
+
+
 def _derived(connection: sqlite3.Connection) -> bytes:
     """A hash of every derived row."""
     digest = sha256()
     for table in ("sessions", "machines", "outbox"):
-        for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1"):  # noqa: S608 - names of our own
-            digest.update(repr(row).encode())
+        rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608 - names of our own
+        while piece := rows.fetchmany(1000):
+            digest.update(marshal.dumps(piece, 2))  # the last version whose bytes depend on the values only
     return digest.digest()

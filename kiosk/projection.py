@@ -14,10 +14,8 @@ from kiosk.domain.entries import Entry, RecordReleased, from_object
 from kiosk.domain.flags import joined, minor_limits, reach, same_time_pairs
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
-from kiosk.proofs import Frontier, leaf_hash
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
-from kiosk.store.schema import StoreError
 
 AT_ONCE = 200
 """Sessions that change together from which on (a start, a rebuild) all of them are looked at in one go."""
@@ -32,21 +30,6 @@ def fold(connection: sqlite3.Connection, state: State) -> State:
     with undisturbed():
         for _, data in Ledger(connection).entries(after=state.size - 1):
             evolve(state, from_object(_parse(data.decode())[0]))
-    return state
-
-
-def fold_checked(connection: sqlite3.Connection) -> State:
-    """All entries folded, each leaf and the tree's root checked; `StoreError` where one does not hold."""
-    state, frontier = State(), Frontier()
-    rows = connection.execute("SELECT seq, bytes, leaf FROM ledger ORDER BY seq")
-    with undisturbed():
-        for seq, data, leaf in rows:
-            if seq != frontier.size or leaf_hash(data) != leaf:
-                raise StoreError(f"entry {frontier.size} is not as it was written: run sheber ledger verify")
-            frontier.append(leaf)
-            evolve(state, from_object(_parse(data.decode())[0]))
-    if frontier.root() != Ledger(connection).root():
-        raise StoreError("the log's tree is not that of its entries: run sheber ledger verify")
     return state
 
 
@@ -69,10 +52,8 @@ def project(connection: sqlite3.Connection, state: State) -> None:
     looked at again, and no others. Birth dates are read from the people tables and go nowhere.
     """
     look, minors, pairs = _shared_flags(connection, state)
-    for session_id in sorted(state.touched):
-        view = session_view(state, state.sessions[session_id])
-        flags = () if view.end_ms is None else joined(view.flags, session_id in minors, session_id in pairs)
-        views.put_session(connection, replace(view, flags=flags))
+    changed = [state.sessions[session_id] for session_id in sorted(state.touched)]
+    views.put_sessions(connection, (session_view(state, each, each.id in minors, each.id in pairs) for each in changed))
     for session_id in sorted(look - state.touched):
         row = views.session(connection, session_id)
         if row is None or row.end_ms is None:
@@ -132,8 +113,11 @@ def queue_released(connection: sqlite3.Connection, entry: Entry) -> None:
         outbox.put(connection, entry.seq, entry.body.enterprise, ref, entry.body.session)
 
 
-def session_view(state: State, session: Session) -> views.SessionView:
-    """The row of one session. An open one has no numbers yet: they are what it is worth once it ends."""
+def session_view(state: State, session: Session, minor: bool, pair: bool) -> views.SessionView:
+    """The row of one session. An open one has no numbers yet: they are what it is worth once it ends.
+
+    `minor` and `pair` are the flags that other sessions have a say in.
+    """
     assert state.last is not None
     now = session.opened if session.is_open else state.last
     numbers, flags = standing(state, session, now)
@@ -157,7 +141,7 @@ def session_view(state: State, session: Session) -> views.SessionView:
         unverified_ms=numbers.unverified_ms,
         uncredited=numbers.uncredited_ms,
         evidence=state.evidence(session, numbers),
-        flags=() if session.is_open else flags,
+        flags=() if session.is_open else joined(flags, minor, pair),
         review=session.review,
         decided_by=decision.by if decision else None,
         decided_at_ms=decision.at_utc_ms if decision else None,

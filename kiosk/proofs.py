@@ -39,6 +39,9 @@ class ProofError(ValueError):
 # --- canonical JSON -------------------------------------------------------------------------------------------------
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
 def canonical(obj: object) -> bytes:
     """The RFC 8785 bytes of what our entries are made of.
 
@@ -47,8 +50,7 @@ def canonical(obj: object) -> bytes:
     """
     try:
         _require_canonical(obj)
-        text = json.dumps(obj, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-        return text.encode("utf-8")
+        return _encoder.encode(obj).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError("a text holds half of a surrogate pair, which UTF-8 cannot carry") from error
     except RecursionError as error:

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import fields
 from functools import cache, partial
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -58,11 +59,12 @@ _PLAIN = (
 _PAIRS = ("opened_in", "closed_in")
 _BY_TWO = ("last_process", "person_seq")
 _SESSION = tuple(f.name for f in fields(Session))
-_DECISION = Decision._fields
-_CREDIT = Credit._fields
+_session = attrgetter(*_SESSION)
+_RULES = _SESSION.index("rules")
 _PERSON = tuple(f.name for f in fields(Person))
 _BADGE = tuple(f.name for f in fields(Badge))
 _BOOT = tuple(f.name for f in fields(Boot))
+_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 @cache
@@ -174,14 +176,9 @@ def restore(path: Path, ledger: Ledger) -> State | None:
 
 def pack(session: Session) -> bytes:
     """A session as a line of JSON."""
-    row = {name: getattr(session, name) for name in _SESSION}
-    row["rules"] = session.rules.fingerprint
-    row["decisions"] = [
-        {name: getattr(decision, name) for name in _DECISION}
-        | {"numbers": [getattr(decision.numbers, name) for name in _CREDIT]}
-        for decision in session.decisions
-    ]
-    return _dump(list(row.values()))
+    row = list(_session(session))
+    row[_RULES] = session.rules.fingerprint
+    return _dump(row)
 
 
 def unpack(rules: Mapping[str, CreditRules], line: bytes) -> Session:
@@ -191,8 +188,8 @@ def unpack(rules: Mapping[str, CreditRules], line: bytes) -> Session:
         row[name] = _moment(row[name])
     row["rules"] = rules[row["rules"]]
     row["decisions"] = [
-        Decision(**{**decision, "numbers": Credit(*decision["numbers"]), "flags": tuple(decision["flags"])})
-        for decision in row["decisions"]
+        made._replace(numbers=Credit(*made.numbers), flags=tuple(made.flags))
+        for made in (Decision(*values) for values in row["decisions"])
     ]
     return Session(**row)
 
@@ -283,4 +280,4 @@ def _moment(value: list[int] | None) -> Moment | None:
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _encoder.encode(value).encode()

@@ -17,7 +17,7 @@ from threading import Event
 import pytest
 from store_helpers import head_of, note_of, tampering
 
-from kiosk import snapshot
+from kiosk import office, snapshot
 from kiosk.clerk import Clerk
 from kiosk.desk import Desk
 from kiosk.inbox import Inbox
@@ -25,7 +25,7 @@ from kiosk.inspector import Inspector
 from kiosk.office import DATABASE
 from kiosk.store import examine, quarantine
 from kiosk.store.ledger import Ledger
-from kiosk.store.schema import DamagedError, open_writer, write
+from kiosk.store.schema import DamagedError, StoreError, open_writer, write
 from tests.bench.history import Past
 from tests.bench.history import history as years
 from tests.kiosk_fixtures import HandClock, of_type, write_lab
@@ -250,6 +250,38 @@ def test_a_hash_of_the_tree_that_is_missing_is_damage(workshop: Workshop) -> Non
     with closing(sqlite3.connect(workshop.database)) as connection, pytest.raises(DamagedError) as missing:
         Ledger(connection).node(3, 1)
     assert quarantine.is_damage(missing.value)
+
+
+def schema_and_rows(database: Path) -> object:
+    """What is derived, and what keeps it quick to find."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT * FROM sessions ORDER BY 1").fetchall()
+        return rows, sorted(
+            connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall(), key=str
+        )
+
+
+@pytest.mark.parametrize(
+    "damage", [DAMAGE["an edited entry"], DAMAGE["a deleted entry"], DAMAGE["a node of the tree gone"]]
+)
+def test_a_rebuild_of_a_damaged_ledger_says_what_is_damaged_and_changes_no_row(
+    workshop: Workshop, damage: Callable[[Workshop], None]
+) -> None:
+    damage(workshop)
+    before = schema_and_rows(workshop.database)
+    with pytest.raises(StoreError, match="run sheber ledger verify"):
+        office.rebuild(workshop.database.parent)
+    assert schema_and_rows(workshop.database) == before
+
+
+def test_the_command_rebuild_checks_everything_and_leaves_the_database_as_it_was(workshop: Workshop) -> None:
+    before = schema_and_rows(workshop.database)
+    command = [sys.executable, "-m", "kiosk", "rebuild", "--data", str(workshop.database.parent)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"{workshop.size} entries gave" in told.stdout
+    assert told.stdout.count("entries gave") == 1
+    assert schema_and_rows(workshop.database) == before
+    assert workshop.snapshot.exists()
 
 
 def test_a_running_kiosk_that_finds_damage_ends_and_its_next_start_records_in_a_new_log(

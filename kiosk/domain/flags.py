@@ -46,8 +46,10 @@ def with_shared_flags(
     return {session: joined(own, session in minors, session in pairs) for session, own in flags.items()}
 
 
-def joined(own: Iterable[str], minor: bool, pair: bool) -> tuple[str, ...]:
+def joined(own: Collection[str], minor: bool, pair: bool) -> tuple[str, ...]:
     """A session's own flags with those of `SHARED`, worst first; what `own` holds of them is replaced."""
+    if not (own or minor or pair):
+        return ()
     found = {*own} - {*SHARED} | {flag for flag, raised in zip(SHARED, (minor, pair), strict=True) if raised}
     return tuple(flag for flag in FLAGS if flag in found)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
+from pathlib import Path
 
 from kiosk.proofs import Checkpoint, ProofError, completed_nodes, node_hash
 from kiosk.store.ledger import Ledger
@@ -45,6 +47,13 @@ def examine(connection: sqlite3.Connection, vouched: int = 0) -> Iterator[int]:
             _require_above(log, first >> PIECE_LEVEL, top)
         yield end
     _require_signed(log, size)
+
+
+def require_sound(database: Path) -> None:
+    """Examine all of a database with a connection of its own, which cannot write; DamagedError, sqlite3.Error."""
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        for _ in examine(connection):
+            pass
 
 
 def _leaves(connection: sqlite3.Connection, first: int, end: int) -> list[bytes]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from kiosk.proofs import canonical
@@ -71,6 +74,8 @@ class Credit:
 
 _COLUMNS = tuple(field.name for field in fields(SessionView))
 _JSON_COLUMNS = frozenset({"by_state", "uncredited", "flags"})
+_JSON_PLACES = tuple(place for place, name in enumerate(_COLUMNS) if name in _JSON_COLUMNS)
+_values = attrgetter(*_COLUMNS)
 # The names are those of the dataclass above, never input.
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608
 _PUT = f"INSERT OR REPLACE INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -79,6 +84,11 @@ _PUT = f"INSERT OR REPLACE INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.j
 def put_session(connection: sqlite3.Connection, view: SessionView) -> None:
     """Write the row of one session, new or changed."""
     connection.execute(_PUT, _to_row(view))
+
+
+def put_sessions(connection: sqlite3.Connection, made: Iterable[SessionView]) -> None:
+    """Write the rows of many sessions, new or changed."""
+    connection.executemany(_PUT, map(_to_row, made))
 
 
 def put_machine(connection: sqlite3.Connection, machine: str, state: str, since_ms: int, locked: bool) -> None:
@@ -94,6 +104,20 @@ def clear(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM sessions")
     connection.execute("DELETE FROM machines")
     connection.execute("DELETE FROM outbox")
+
+
+@contextmanager
+def made_anew(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is derived is cleared, and written in this block; indexes are made at its end, of all rows at once."""
+    clear(connection)
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'sessions' AND sql IS NOT NULL"
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
+    yield
+    for _, sql in indexes:
+        connection.execute(sql)
 
 
 def session(connection: sqlite3.Connection, session_id: int) -> SessionView | None:
@@ -172,13 +196,17 @@ def machines(connection: sqlite3.Connection) -> list[MachineView]:
 
 
 def _to_row(view: SessionView) -> list[object]:
-    values = ((name, getattr(view, name)) for name in _COLUMNS)
-    return [
-        canonical(dict(value) if isinstance(value, Mapping) else value).decode("utf-8")
-        if name in _JSON_COLUMNS
-        else value
-        for name, value in values
-    ]
+    row = list(_values(view))
+    for place in _JSON_PLACES:
+        value = row[place]
+        row[place] = _words(value) if isinstance(value, tuple) else canonical(dict(value)).decode("utf-8")
+    return row
+
+
+@cache
+def _words(flags: tuple[str, ...]) -> str:
+    """Few combinations of flags stand in many rows."""
+    return canonical(flags).decode("utf-8")
 
 
 def _from_row(row: tuple[Any, ...]) -> SessionView:
