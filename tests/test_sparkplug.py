@@ -432,7 +432,8 @@ def test_another_node_is_not_ours() -> None:
         ([Measured(BOOLEAN, False, "estop.active")], Reported("unknown")),
         ([Measured(DOUBLE, 2_800.0, "spindle.speed.rpm")], Reported("running", detail="by the spindle's speed")),
         ([Measured(DOUBLE, 2.5, "power.kw")], Reported(power_w=2_500.0)),
-        ([Measured(DOUBLE, math.inf, "power.kw")], Reported()),
+        ([Measured(DOUBLE, math.inf, "power.kw")], Reported("unknown")),
+        ([Measured(DOUBLE, None, "power.kw")], Reported("unknown")),
         ([Measured(STRING, "EXECUTE", "x" * 300 + "/State")], Reported()),
     ],
 )
@@ -597,6 +598,19 @@ def test_a_node_that_was_born_before_we_came_is_born_again_on_request(mosquitto:
         wait_until(lambda: shop.last() == "running", what="the state")
         assert shop.node.node.births == 2
         assert shop.link.totals()["asked"] == 1
+
+
+def test_a_node_of_two_machines_is_asked_once(mosquitto: Any, wait_until: Wait) -> None:
+    where = {"host": mosquitto.host, "port": mosquitto.port}
+    machines = [(name, dialect({**NODE, "device": name})) for name in ("mill-1", "mill-2")]
+    crashes: list[BaseException] = []
+    link = MqttLink(Broker(**where), machines, Inbox().deliver, crashes.append)
+    link.start()
+    wait_until(lambda: link.totals().get("messages"), what="our own request, which nobody takes for a report")
+    link.stop()
+    assert link.totals()["asked"] == 1
+    assert crashes == []
+    assert link.counts() == {"mill-1": {"ignored": 1}, "mill-2": {"ignored": 1}}
 
 
 def test_a_gap_is_healed_by_a_rebirth(mosquitto: Any, wait_until: Wait) -> None:

@@ -5,12 +5,13 @@
     status = {dialect = "mtconnect", topic = "shop/lathe/shdr"}
 
 Subscribes to `MTConnect/Current/DEVICE` and `Sample/DEVICE` (documents, retained unless the agent is told otherwise) or
-to `Devices/DEVICE/Observations/#` (single observations; not retained), and to `Probe/AGENT/Availability`, a bare word
-and the agent's last will; without `agent` that of any agent. `topic` is a topic of one's own, for any of these forms or
-an adapter's lines. Silence: an agent repeats Current every 10 s, so 30 s for documents; observations speak of changes
-only, so never. Tells estop, fault, running, idle (held: with a detail), and that nothing is known while UNAVAILABLE;
-in this order, from the last of each item. Modes change nothing: a machine that is ACTIVE by hand runs. `ignore` lists
-data items that do not count, such as an EmergencyStop that no adapter fills, or a fault that always stands.
+to `Devices/DEVICE/Observations/#` (single observations; set MqttRetain at the agent, else each item is known only from
+its next change on), and to `Probe/AGENT/Availability`, a bare word and the agent's last will; without `agent` that of
+any agent. `topic` is a topic of one's own, for any of these forms or an adapter's lines (SHDR). Silence: an agent
+repeats Current every 10 s, so 30 s for documents; observations speak of changes only, so never. Tells estop, fault,
+running, idle (held: with a detail), and that nothing is known while UNAVAILABLE; in this order, from the last of each
+item. Modes change nothing: a machine that is ACTIVE by hand runs. `ignore` lists data items that do not count, such as
+an EmergencyStop that no adapter fills, or a fault that always stands.
 """
 
 from __future__ import annotations

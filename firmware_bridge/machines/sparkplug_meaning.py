@@ -81,8 +81,8 @@ class Meaning:
         decided = next((one for one in said if one.state is not None), next(iter(said), None))
         if decided is None:
             # A stop that is over, a value that is null: what the machine does instead, nobody said.
-            tells = power_w is None and any(role not in (None, "power") for role in roles.values())
-            return Reported("unknown" if tells else None, power_w)
+            is_lost = power_w is None and any(roles.values())
+            return Reported("unknown" if is_lost else None, power_w)
         return Reported(decided.state, power_w, decided.detail)
 
     def _one(self, role: str, value: bool | int | float | str) -> list[Reported]:
