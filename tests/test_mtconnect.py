@@ -346,6 +346,19 @@ def test_translating_never_raises(options: dict[str, Any], messages: list[tuple[
         json.dumps(source.describe(topic, payload), allow_nan=False)
 
 
+def test_an_item_may_tell_its_type_where_its_name_tells_nothing() -> None:
+    execution = {"dataItemId": "d1", "type": "EXECUTION", "result": "ACTIVE"}
+    document: dict[str, Any] = {"header": {}, "streams": [{"componentStreams": [{"events": [execution]}]}]}
+    assert told(dialect(), CURRENT, document) == Reported("running")
+    fault = {"dataItemId": "d2", "type": "SYSTEM", "category": "CONDITION", "level": "FAULT"}
+    document["streams"][0]["componentStreams"].append({"conditions": [fault]})
+    assert told(dialect(), CURRENT, document) == Reported("fault")
+
+
+def test_a_block_is_no_execution_whatever_its_id() -> None:
+    assert told(dialect(), CURRENT, streams(("Block", "ACTIVE", "exec"))) == Reported()
+
+
 def test_what_is_remembered_is_bounded() -> None:
     source = dialect(SINGLE)
     for number in range(2_000):

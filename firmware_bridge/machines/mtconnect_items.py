@@ -62,14 +62,14 @@ def of_document(told: object) -> list[Item]:
 def of_observation(told: object) -> Item | None:
     """A single observation, as `Devices/UUID/Observations/ITEM` carries; None for anything else."""
     # {"dataItemId":"mode","type":"CONTROLLER_MODE","category":"EVENT","result":"AUTOMATIC","sequence":1235,...}
-    return _single(told) if isinstance(told, dict) and "dataItemId" in told else None
+    return _single(told, ()) if isinstance(told, dict) and "dataItemId" in told else None
 
 
-def _single(told: Mapping[str, object]) -> Item:
+def _single(told: Mapping[str, object], device: tuple[str, ...]) -> Item:
     # {"dataItemId":"system","type":"SYSTEM","category":"CONDITION","level":"FAULT","nativeCode":"1202",...}
     if _text(told, "category").upper() == CONDITION:
-        return _condition(_value(told), told, ())
-    return _item(_text(told, "type"), told, ())
+        return _condition(_value(told), told, device)
+    return _item(_text(told, "type"), told, device)
 
 
 def of_word(name: str, word: str) -> list[Item]:
@@ -108,9 +108,9 @@ def _walk(name: str, value: object, device: tuple[str, ...]) -> Iterator[Item]:
         if name.upper() in LEVELS:
             # "Condition": {"Fault": [{"dataItemId": "cnc_logic", "type": "LOGIC_PROGRAM", "nativeCode": "1202", ...}]}
             yield _condition(name, value, device)
-        elif not name:
-            # [{"dataItemId": "exec", "type": "EXECUTION", "result": "ACTIVE"}, ...]
-            yield _single(value)
+        elif not name or (not _kind(name) and "type" in value):
+            # "events": [{"dataItemId": "exec", "type": "EXECUTION", "result": "ACTIVE"}, ...]  (MTConnect.NET)
+            yield _single(value, device)
         else:
             # "Events": {"Execution": [{"dataItemId": "exec", "sequence": 76, "value": "ACTIVE", ...}]}
             yield _item(name, value, device)
@@ -123,7 +123,7 @@ def _walk(name: str, value: object, device: tuple[str, ...]) -> Iterator[Item]:
 
 def _item(name: str, told: Mapping[str, object], device: tuple[str, ...]) -> Item:
     key = _text(told, "dataItemId")
-    kind = KINDS.get(re.sub(r"[^A-Z]", "", name[:NAME_CHARS_MAX].upper()), "")
+    kind = _kind(name)
     if not name:
         # {"dataItemId":"avail","value":"AVAILABLE"}
         kind = _kind_of_name(key) or _kind_of_name(_text(told, "name"))
@@ -133,6 +133,10 @@ def _item(name: str, told: Mapping[str, object], device: tuple[str, ...]) -> Ite
 def _condition(level: str, told: Mapping[str, object], device: tuple[str, ...]) -> Item:
     code = _text(told, "conditionId") or _text(told, "nativeCode")
     return Item(CONDITION, _text(told, "dataItemId"), level.upper(), device, code, _sequence(told))
+
+
+def _kind(name: str) -> str:
+    return KINDS.get(re.sub(r"[^A-Z]", "", name[:NAME_CHARS_MAX].upper()), "")
 
 
 def _kind_of_name(name: str) -> str:
