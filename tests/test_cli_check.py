@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from firmware_bridge.mqtt_client import Broker
 from kiosk.cli.check import check
-from kiosk.cli.devices import ports_there, try_broker, try_clock, try_disk, try_file, try_port
+from kiosk.cli.devices import try_clock, try_disk, try_file
+from kiosk.cli.try_ports import ports_there, try_port
+from kiosk.cli.try_sources import try_broker
 from lab_config.demo import FOLDER
-from lab_config.model import Mqtt, Reader
+from lab_config.model import Reader
 
 
 def run(*arguments: object) -> Result:
@@ -86,15 +89,15 @@ def test_devices_that_fail_are_marked_and_the_status_is_1(
     file = lab_file(
         f"[mqtt]\nport = {mosquitto.port}\n" + reader.format("there", line) + reader.format("gone", tmp_path / "tty")
     )
-    result = run("--lab", file, "--devices", "--data", tmp_path / "data")
+    result = run("--lab", file, "--devices", "--listen", "1s", "--data", tmp_path / "data")
     assert result.exit_code == 1
     told = {words.split(": ")[0]: words for words in result.stdout.splitlines()[1:]}
-    assert f"OK       reader there, {line}" in told
+    assert f"LOOK     reader there, {line}" in told
     assert f"PROBLEM  reader gone, {tmp_path / 'tty'}" in told
     assert f"OK       broker, 127.0.0.1:{mosquitto.port}" in told
     assert f"OK       disk, {tmp_path / 'data'}" in told
     assert any(device.endswith("clock") for device in told)
-    as_json = json.loads(run("--lab", file, "--devices", "--json").stdout)
+    as_json = json.loads(run("--lab", file, "--devices", "--listen", "0.2s", "--json").stdout)
     assert [device["ok"] for device in as_json["devices"]][:3] == [True, False, True]
 
 
@@ -150,18 +153,20 @@ def test_a_reader_over_the_network_is_tried_like_a_port(free_port: Callable[[], 
 
 
 def test_a_broker_that_is_not_there_is_told(free_port: Callable[[], int]) -> None:
-    assert "cannot be reached" in try_broker(Mqtt(port=free_port())).detail
-    assert "cannot be reached" in try_broker(Mqtt(host="broker.invalid")).detail
+    finding = try_broker(Broker(port=free_port()))
+    assert "no broker answers" in finding.detail
+    assert finding.remedy == "Start it, or correct [mqtt]."
+    assert "no host is called broker.invalid" in try_broker(Broker(host="broker.invalid")).detail
 
 
 def test_something_else_at_the_brokers_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert try_broker(Mqtt(port=server.getsockname()[1]), patience_s=0.2).detail == "it does not speak MQTT."
+        assert "does not speak MQTT" in try_broker(Broker(port=server.getsockname()[1])).detail
 
 
 def test_a_password_file_that_is_not_there_is_told(tmp_path: Path, mosquitto: Any) -> None:
-    mqtt = Mqtt(port=mosquitto.port, username="sheber", password_file=str(tmp_path / "none"))
-    assert "credentials" in try_broker(mqtt).detail
+    broker = Broker(port=mosquitto.port, username="sheber", password_file=str(tmp_path / "none"))
+    assert "mqtt.password_file cannot be read" in try_broker(broker).detail
 
 
 # Files, disk and clock

@@ -78,6 +78,7 @@ TIME_HOMES = {
     "firmware_bridge.serial_link": PACING | {"sleep"},
     "firmware_bridge.mqtt_link": PACING | {"sleep"},
     "firmware_bridge.relay": PACING,
+    "firmware_bridge.probe": PACING,
     "kiosk.voice": PACING,  # a beat is real time
     "firmware_bridge.simulator": PACING | {"sleep"},
 }

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "kiosk.cli.demo:demo",
     "hub": "kiosk.cli.hub:hub",
     "ledger": "kiosk.cli.ledger:ledger",
+    "listen": "kiosk.cli.listen:listen",
     "people": "kiosk.cli.people:people",
     "rebuild": "kiosk.cli.ledger:rebuild",
     "replay": "kiosk.cli.replay:replay",

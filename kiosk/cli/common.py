@@ -7,7 +7,10 @@ from typing import NoReturn
 
 import click
 
+from lab_config.durations import parse_duration
+
 EXIT_NO = 1
+EXIT_USAGE = 2
 EXIT_CONFIGURATION = 78
 
 
@@ -15,6 +18,14 @@ def fail(message: str, status: int = EXIT_NO) -> NoReturn:
     """Say one sentence on standard error and end with `status`."""
     click.echo(f"sheber: {message}", err=True)
     raise SystemExit(status)
+
+
+def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """Milliseconds of a duration as `lab.toml` has them, for a command's option."""
+    try:
+        return None if text is None else parse_duration(float(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error} Write it like 10s or 5min.") from None
 
 
 data_option = click.option(

@@ -13,9 +13,8 @@ from firmware_bridge import registry
 from firmware_bridge.machines.base import Asked, Dialect, Gone, Ignored, Rejected, Reported, Told
 from firmware_bridge.options import OptionError
 from firmware_bridge.readers.base import Badge, Decoder, Event
-from kiosk.cli.common import fail
+from kiosk.cli.common import EXIT_USAGE, fail
 
-EXIT_USAGE = 2
 WATTS = ("running_above_w", "idle_below_w", "off_below_w")
 SHARED = (*WATTS, "on_delay", "off_delay", "stale_after", "dialect")
 """What may stand in a `status` table beside the dialect's own options."""

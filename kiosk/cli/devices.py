@@ -1,88 +1,57 @@
-"""Trying what a configuration names: ports, files, broker, disk, clock. Each answer says what to do."""
+"""Trying what a configuration names: ports, files, broker, sources, disk, clock. Each answer says what to do."""
 
 from __future__ import annotations
 
-import errno
-import grp
 import os
-import re
 import shutil
-import ssl
 import stat
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
-import serial
-from paho.mqtt.client import Client, ConnectFlags
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-
-from firmware_bridge.mqtt_client import VERSIONS
+from kiosk.assembly import broker
+from kiosk.cli.finding import Finding
+from kiosk.cli.try_ports import try_port
+from kiosk.cli.try_sources import try_sources
 from kiosk.clock import is_synchronised
-from lab_config.model import Lab, Mqtt, Reader
+from lab_config.model import Lab
 
 LEAST_FREE_BYTES = 500 * 1_000_000
 """Years of ledger, and room for a backup beside it."""
-
-BROKER_PATIENCE_S = 5.0
-
-_URL = re.compile(r"[a-z0-9]+://")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one try found."""
-
-    device: str
-    ok: bool
-    detail: str
-    remedy: str = ""
+TICK_S = 0.1
+FLEETING = ("tmpfs", "ramfs", "squashfs")
+"""What forgets everything when the power goes."""
+CARELESS = ("vfat", "msdos", "exfat", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p")
+"""What cannot promise that a written page stays written, or keeps no locks."""
 
 
-def try_devices(lab: Lab, data: Path | None) -> list[Finding]:
-    """Try everything once; slow devices are waited for a few seconds."""
-    findings = [try_port(reader) for reader in lab.readers]
+def try_devices(
+    lab: Lab, data: Path | None, listen_s: float = 0.0, progress: Callable[[float], None] = lambda _: None
+) -> list[Finding]:
+    """Try everything once, all wires at the same time; `progress` is told the seconds that have passed."""
+    stopping = threading.Event()
+    with ThreadPoolExecutor(len(lab.readers) + 1) as wires:
+        readers = [wires.submit(try_port, reader, listen_s=listen_s, stopping=stopping) for reader in lab.readers]
+        sources: list[Future[list[Finding]]] = []
+        if lab.mqtt is not None:
+            sources.append(wires.submit(try_sources, lab, broker(lab.mqtt), listen_s, stopping))
+        try:
+            began_s = time.monotonic()
+            waiting: list[Future[Any]] = [*readers, *sources]
+            while wait(waiting, TICK_S).not_done:
+                progress(time.monotonic() - began_s)
+        finally:
+            stopping.set()
+    findings = [each.result() for each in readers]
     findings += [try_file(purpose, Path(name)) for purpose, name in _named_files(lab)]
-    if lab.mqtt is not None:
-        findings.append(try_broker(lab.mqtt))
+    findings += [finding for each in sources for finding in each.result()]
     if data is not None:
         findings.append(try_disk(data))
     findings.append(try_clock())
     return findings
-
-
-def try_port(reader: Reader, devices: Path = Path("/dev")) -> Finding:
-    """Open the reader's port, which must be a serial line that this user may use."""
-    device = f"reader {reader.id}, {reader.port}"
-    if _URL.match(reader.port):
-        return _try_port_url(device, reader.port)
-    try:
-        descriptor = os.open(reader.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        there = ", ".join(ports_there(devices)) or "none"
-        return Finding(device, False, "there is no such port.", f"Plug the reader in; the ports there are: {there}.")
-    except PermissionError:
-        return Finding(device, False, "this user may not open it.", _permission_remedy(Path(reader.port)))
-    except OSError as error:
-        if error.errno == errno.EBUSY:
-            remedy = f"Unless it is the kiosk itself, stop that program; fuser {reader.port} tells which."
-            return Finding(device, False, "another program holds it.", remedy)
-        return Finding(device, False, f"it does not open: {error.strerror}.", "Unplug the reader and plug it in again.")
-    try:
-        if not os.isatty(descriptor):
-            return Finding(device, False, "it is not a serial port.", "Name one of those under /dev/serial/by-id.")
-    finally:
-        os.close(descriptor)
-    return Finding(device, True, "it opens.")
-
-
-def ports_there(devices: Path = Path("/dev")) -> list[str]:
-    """The serial ports of this computer: the lasting names first, then those of USB and of the board."""
-    patterns = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*", "serial[0-9]*")
-    return [str(port) for pattern in patterns for port in sorted(devices.glob(pattern))]
 
 
 def try_file(purpose: str, file: Path) -> Finding:
@@ -102,43 +71,6 @@ def try_file(purpose: str, file: Path) -> Finding:
     return Finding(device, True, "it is there.")
 
 
-def try_broker(mqtt: Mqtt, patience_s: float = BROKER_PATIENCE_S) -> Finding:
-    """Connect to the broker as the kiosk would, and leave again."""
-    device = f"broker, {mqtt.host}:{mqtt.port}"
-    client = Client(CallbackAPIVersion.VERSION2, protocol=VERSIONS[mqtt.version])
-    answered, refusals = threading.Event(), list[str]()
-
-    def on_connect(_: Client, __: object, ___: ConnectFlags, code: ReasonCode, ____: Properties | None) -> None:
-        if code.is_failure:
-            refusals.append(str(code))
-        answered.set()
-
-    client.on_connect = on_connect
-    client.connect_timeout = patience_s
-    try:
-        _give_credentials(client, mqtt)
-    except (OSError, ValueError) as error:
-        remedy = "Check the files that [mqtt] names, and run this as the user of the service."
-        return Finding(device, False, f"its credentials cannot be used: {error}.", remedy)
-    try:
-        client.connect(mqtt.host, mqtt.port)
-    except ssl.SSLError as error:
-        return Finding(device, False, f"TLS failed: {error.reason}.", "Check ca_file, cert_file and key_file.")
-    except OSError as error:
-        remedy = "Start it (systemctl start mosquitto), or correct host and port in [mqtt]."
-        return Finding(device, False, f"it cannot be reached: {error.strerror or 'no answer'}.", remedy)
-    client.loop_start()
-    try:
-        if not answered.wait(patience_s):
-            return Finding(device, False, "it does not speak MQTT.", "Correct host and port in [mqtt].")
-    finally:
-        client.disconnect()
-        client.loop_stop()
-    if refusals:
-        return Finding(device, False, f"it refuses the kiosk: {refusals[0]}.", "Check username and password_file.")
-    return Finding(device, True, "it answers.")
-
-
 def try_disk(data: Path) -> Finding:
     """The free space where the ledger is, or will be."""
     folder = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
@@ -148,7 +80,39 @@ def try_disk(data: Path) -> Finding:
         return Finding(device, False, detail, "Free some space, or move the data folder to a larger card.")
     if not os.access(folder, os.W_OK):
         return Finding(device, False, "this user may not write there.", "Run this as the user of the service.")
+    kind = file_system(folder)
+    if kind in FLEETING:
+        return Finding(
+            device, False, f"{kind} forgets everything when the power goes.", "Use a card, a disk or an SSD."
+        )
+    if kind == "overlay":
+        remedy = (
+            "On a Raspberry Pi, switch the overlay file system off, or put the data folder on a partition of its own."
+        )
+        return Finding(device, True, f"{detail} It is an overlay, which may forget everything.", remedy, look=True)
+    if kind in CARELESS:
+        return Finding(
+            device,
+            False,
+            f"{kind} cannot promise that what was written stays.",
+            "Use ext4 on this computer's own disk.",
+        )
     return Finding(device, True, detail)
+
+
+def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The kind of file system that a folder is on; empty where the system does not say."""
+    try:
+        lines = [line.split() for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return ""
+    real = folder.resolve()
+    # The kernel writes a blank in a name as \\040; of two mounts in one place the later hides the earlier.
+    places = [(Path(place.replace("\\040", " ")), kind) for _, place, kind, *_ in lines]
+    inside = [
+        (len(place.parts), number, kind) for number, (place, kind) in enumerate(places) if real.is_relative_to(place)
+    ]
+    return max(inside)[2] if inside else ""
 
 
 def try_clock() -> Finding:
@@ -157,23 +121,6 @@ def try_clock() -> Finding:
         return Finding("clock", True, "it is synchronised.")
     remedy = "Give it a time server (systemctl enable --now systemd-timesyncd) or a hardware clock."
     return Finding("clock", False, "it is not synchronised.", remedy)
-
-
-def _try_port_url(device: str, url: str) -> Finding:
-    """A reader over the network, by pyserial."""
-    try:
-        serial.serial_for_url(url, timeout=1).close()  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        return Finding(device, False, f"it does not open: {error}.", "Check the address, and that the other end runs.")
-    return Finding(device, True, "it opens.")
-
-
-def _permission_remedy(port: Path) -> str:
-    try:
-        group = grp.getgrgid(port.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return "Give this user the right to open it."
-    return f"It belongs to the group “{group}”: sudo usermod -aG {group} $USER, then log in again."
 
 
 def _named_files(lab: Lab) -> Iterator[tuple[str, str]]:
@@ -190,11 +137,3 @@ def _named_files(lab: Lab) -> Iterator[tuple[str, str]]:
         candidates.append((f"secret of {enterprise.id}", enterprise.secret_file))
         candidates.append((f"token of {enterprise.id}", enterprise.token_file))
     return ((purpose, name) for purpose, name in candidates if name is not None)
-
-
-def _give_credentials(client: Client, mqtt: Mqtt) -> None:
-    if mqtt.username:
-        password = Path(mqtt.password_file).read_text(encoding="utf-8").strip() if mqtt.password_file else None
-        client.username_pw_set(mqtt.username, password)
-    if mqtt.ca_file:
-        client.tls_set(mqtt.ca_file, certfile=mqtt.cert_file, keyfile=mqtt.key_file)
