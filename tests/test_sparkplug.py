@@ -1,94 +1,44 @@
-"""Sparkplug B: the payload as bytes, births and numbers and deaths, and a node that is asked to be born again."""
+"""Sparkplug B: births and numbers and deaths, what is no evidence, and what metrics mean."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from firmware_bridge import registry
-from firmware_bridge.machines.base import Asked, Dialect, Gone, Ignored, Rejected, Reported, Told
-from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX, PayloadError
+from firmware_bridge.machines.base import Dialect, Gone, Ignored, Rejected, Reported
 from firmware_bridge.machines.sparkplug_payload import Metric, read
-from firmware_bridge.mqtt_client import Broker
-from firmware_bridge.mqtt_link import MqttLink
-from firmware_bridge.observations import MachineReported, SourceLost
 from firmware_bridge.options import OptionError
 from firmware_bridge.simulator.sparkplug_encoder import (
     BOOLEAN,
     DOUBLE,
-    FLOAT,
     INT8,
-    INT16,
-    INT32,
-    INT64,
     STRING,
-    UINT8,
-    UINT16,
-    UINT32,
-    UINT64,
     Measured,
     write,
 )
-from firmware_bridge.simulator.sparkplug_node import SparkplugVoice, VirtualNode
-from firmware_bridge.simulator.voices import Doing
-from firmware_bridge.simulator.workshop import Workshop
 from kiosk.cli.decode import decode
-from tests.wires_fixtures import Inbox, captures
+from tests.sparkplug_fixtures import (
+    ALIAS,
+    DEVICE,
+    NCMD,
+    NODE,
+    asks,
+    bd_seq,
+    born,
+    by_alias,
+    dialect,
+    state,
+    states,
+    tell,
+    told,
+)
+from tests.wires_fixtures import captures
 
 CAPTURED = [one for one in captures("mqtt.jsonl") if one["family"] == "sparkplug-b"]
-NODE = {"group": "G", "node": "N"}
-DEVICE = {**NODE, "device": "D"}
-NCMD = "spBv1.0/G/NCMD/N"
-STATE, ALIAS = "Machine/State", 7
-
-
-def dialect(options: dict[str, Any] | None = None) -> Dialect:
-    return registry.machine("sparkplug", NODE if options is None else options)
-
-
-def tell(source: Dialect, kind: str, metrics: list[Measured], seq: int | None, *, kept: bool = False) -> list[Told]:
-    """What the source makes of a message of that kind; of a device's, of the device D."""
-    behind = "/D" if kind.startswith("D") else ""
-    return source.translate(f"spBv1.0/G/{kind}/N{behind}", write(metrics, seq=seq, timestamp_ms=5), kept)
-
-
-def told(source: Dialect, kind: str, metrics: list[Measured], seq: int | None) -> Told:
-    (one,) = tell(source, kind, metrics, seq)
-    return one
-
-
-def state(word: str | None, **more: Any) -> list[Measured]:
-    return [Measured(STRING, word, **{"name": STATE, "alias": ALIAS, **more})]
-
-
-def by_alias(word: str, **more: Any) -> list[Measured]:
-    return state(word, name=None, **more)
-
-
-def bd_seq(number: int) -> Measured:
-    return Measured(UINT64, number, name="bdSeq")
-
-
-def born(options: dict[str, Any] | None = None, *, bd: int = 1, seq: int = 0) -> Dialect:
-    source = dialect(options)
-    tell(source, "NBIRTH", [bd_seq(bd), *state("IDLE")], seq)
-    return source
-
-
-def asks(all_told: list[Told]) -> bool:
-    return any(isinstance(one, Asked) and one.topic == NCMD for one in all_told)
-
-
-def states(all_told: list[Told]) -> list[str]:
-    return [one.state for one in all_told if isinstance(one, Reported) and one.state is not None]
 
 
 # -- what was captured ------------------------------------------------------------------------------------------------
@@ -122,100 +72,6 @@ def test_a_captured_birth_explains_the_data_after_it_and_a_gap_does_not_pass() -
     gap = source.translate("spBv1.0/G/NDATA/N", payloads["M138"], False)
     assert gap[0] == Ignored("a gap: seq 5 after 1")
     assert asks(gap)
-
-
-# -- the payload ------------------------------------------------------------------------------------------------------
-
-INTEGERS = {INT8: 8, INT16: 16, INT32: 32, INT64: 64, UINT8: 8, UINT16: 16, UINT32: 32, UINT64: 64}
-
-
-def integers(datatype: int) -> st.SearchStrategy[int]:
-    bits = INTEGERS[datatype]
-    is_signed = datatype <= INT64
-    return st.integers(-(1 << bits - 1) if is_signed else 0, (1 << bits - is_signed) - 1)
-
-
-VALUES = st.one_of(
-    *[st.tuples(st.just(datatype), integers(datatype)) for datatype in INTEGERS],
-    st.tuples(st.just(FLOAT), st.floats(width=32)),
-    st.tuples(st.just(DOUBLE), st.floats()),
-    st.tuples(st.just(BOOLEAN), st.booleans()),
-    st.tuples(st.just(STRING), st.text(max_size=20)),
-    st.tuples(st.just(STRING), st.none()),
-)
-METRICS = st.lists(
-    st.builds(
-        lambda typed, **more: Measured(*typed, **more),
-        VALUES,
-        name=st.none() | st.text(max_size=10),
-        alias=st.none() | st.integers(0, 2**64 - 1),
-        timestamp_ms=st.none() | st.integers(0, 2**63),
-        is_historical=st.booleans(),
-        quality=st.sampled_from([None, 0, 192, 500]),
-    ),
-    max_size=5,
-)
-
-
-@given(METRICS, st.none() | st.integers(0, 255), st.none() | st.integers(0, 2**63))
-def test_what_is_written_is_read_back(metrics: list[Measured], seq: int | None, timestamp_ms: int | None) -> None:
-    payload = read(write(metrics, seq=seq, timestamp_ms=timestamp_ms))
-    assert (payload.seq, payload.timestamp_ms) == (seq, timestamp_ms)
-    for metric, measured in zip(payload.metrics, metrics, strict=True):
-        assert (metric.name, metric.alias, metric.datatype) == (measured.name, measured.alias, measured.datatype)
-        assert (metric.timestamp_ms, metric.is_historical) == (measured.timestamp_ms, measured.is_historical)
-        assert metric.is_null == (measured.value is None)
-        assert metric.is_good == (measured.quality in (None, 192))
-        if isinstance(measured.value, float) and math.isnan(measured.value):
-            assert isinstance(metric.value, float)
-            assert math.isnan(metric.value)
-        else:
-            assert metric.value == measured.value
-
-
-@given(METRICS.filter(bool), st.data())
-def test_a_payload_that_is_cut_never_reads_as_the_whole_one(metrics: list[Measured], data: st.DataObject) -> None:
-    whole = write(metrics, seq=3)
-    at = data.draw(st.integers(0, len(whole) - 1))
-    with suppress(PayloadError):
-        assert len(read(whole[:at]).metrics) < len(metrics) or read(whole[:at]).seq is None
-
-
-@pytest.mark.parametrize(
-    ("payload_hex", "why"),
-    [
-        ("12ff", "cut off"),
-        ("1205", "cut off"),
-        ("08ffffffffffffffffffffff01", "never ends"),
-        ("08", "cut off"),
-        ("00", "without a number"),
-        ("0b", "no known kind"),
-        ("0f", "no known kind"),
-        ("0d0102", "cut off"),
-        ("12030a01ff", "not UTF-8"),
-        ("22125350425631 2e305f434f4d50524553534544".replace(" ", ""), "compressed"),
-        ("12044a020a00", "as many values"),
-        ("1200" * 10_001, "10 000 metrics"),
-    ],
-)
-def test_a_malformed_payload_is_refused_with_the_reason(payload_hex: str, why: str) -> None:
-    with pytest.raises(PayloadError, match=why):
-        read(bytes.fromhex(payload_hex))
-
-
-def test_unknown_fields_are_skipped() -> None:
-    assert read(bytes.fromhex("aa0603abcdef" + "1801" + "f906" + "00" * 8)).seq == 1
-
-
-@pytest.mark.parametrize("payload_hex", ["2501020304", "2101020304050607ff", "15ffffffff", "1801" + "25ffffffff"])
-def test_a_field_of_another_kind_than_its_number_has_is_unknown(payload_hex: str) -> None:
-    assert read(bytes.fromhex(payload_hex)).metrics == ()
-
-
-def test_a_signed_value_is_carried_as_unsigned() -> None:
-    # {datatype: Int32, int_value: 4294967295}
-    assert read(bytes.fromhex("12082003" + "50ffffffff0f")).metrics == (Metric(value=-1, datatype=INT32),)
-    assert read(write([Measured(INT32, -1, name="t")], seq=0)).metrics[0].value == -1
 
 
 # -- births and numbers -----------------------------------------------------------------------------------------------
@@ -479,184 +335,3 @@ def test_a_wrong_option_is_named_with_the_remedy(options: dict[str, Any], key: s
 def test_all_of_a_node_is_listened_to_and_it_may_be_silent_for_ever() -> None:
     assert dialect(DEVICE).topics() == ("spBv1.0/G/+/N/#",)
     assert dialect(DEVICE).default_stale_after_ms is None
-
-
-# -- whatever arrives -------------------------------------------------------------------------------------------------
-
-KINDS = ("NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH", "DCMD")
-
-
-@given(
-    st.sampled_from([{}, NODE, DEVICE, {**NODE, "birth": "optional"}]),
-    st.lists(
-        st.tuples(
-            st.sampled_from([f"spBv1.0/G/{kind}/N{'/D' if kind[0] == 'D' else ''}" for kind in KINDS]) | st.text(),
-            st.binary(max_size=60) | METRICS.map(lambda metrics: write(metrics, seq=0)),
-            st.booleans(),
-        ),
-        max_size=8,
-    ),
-)
-def test_translating_never_raises(options: dict[str, Any], messages: list[tuple[str, bytes, bool]]) -> None:
-    source = registry.machine("sparkplug", options, any_topic=not options)
-    for topic, payload, kept in messages:
-        assert all(isinstance(one, Told) for one in source.translate(topic, payload, kept))
-        json.dumps(source.describe(topic, payload), allow_nan=False)
-
-
-def test_a_payload_of_the_largest_size_is_read_in_time_and_a_larger_one_refused() -> None:
-    many = write([Measured(STRING, "x", f"State/{number}", number) for number in range(9_000)], seq=0)
-    assert PAYLOAD_BYTES_MAX * 0.6 < len(many) <= PAYLOAD_BYTES_MAX
-    source = dialect()
-    assert isinstance(source.translate("spBv1.0/G/NBIRTH/N", many, False)[0], Reported)
-    assert source.translate("spBv1.0/G/NBIRTH/N", b"\0" * (PAYLOAD_BYTES_MAX + 1), False) == [
-        Rejected("larger than 256 kB")
-    ]
-
-
-STEPS = st.lists(
-    st.sampled_from(["nbirth", "dbirth", "ndata", "ddata", "ndeath", "old death", "ddeath", "forget"])
-    | st.tuples(st.just("lost"), st.sampled_from(["nbirth", "dbirth", "ndata", "ddata"])),
-    max_size=40,
-)
-
-
-@settings(max_examples=300)
-@given(STEPS)
-def test_no_state_ever_comes_from_an_alias_that_was_not_born_in_this_connection(steps: list[Any]) -> None:
-    """A node gives its alias another meaning at each birth, so that a state by an old one is a wrong state."""
-    source = dialect(DEVICE)
-    seq, bd, life = 0, 0, 0
-    heard_life: int | None = None
-    words = ("EXECUTE", "HELD", "ABORTED", "OFF", "RESETTING")
-    for step in steps:
-        is_lost, kind = (True, step[1]) if isinstance(step, tuple) else (False, step)
-        if kind == "forget":
-            source.forget()
-            heard_life = None
-            continue
-        if kind in ("ndeath", "old death"):
-            all_told = tell(source, "NDEATH", [bd_seq(bd - (kind == "old death"))], None)
-            heard_life = None if any(isinstance(one, Gone) for one in all_told) else heard_life
-            continue
-        if kind == "nbirth":
-            seq, bd, life = 0, bd + 1, life + 1
-        metrics = {
-            "nbirth": [bd_seq(bd)],
-            "dbirth": [Measured(STRING, words[life % 5], STATE, life)],
-            "ddata": [Measured(STRING, words[life % 5], alias=life)],
-        }.get(kind, [])
-        number, seq = seq, (seq + 1) % 256
-        if is_lost:
-            continue
-        all_told = tell(source, kind.upper(), metrics, number)
-        if kind == "nbirth":
-            heard_life = None
-        if kind == "dbirth" and states(all_told):
-            heard_life = life
-        if kind == "ddata" and states(all_told):
-            assert heard_life == life
-
-
-# -- a node over a real broker ----------------------------------------------------------------------------------------
-
-Wait = Callable[..., Any]
-
-
-class Shop:
-    """One virtual node and the link that hears it."""
-
-    def __init__(self, mosquitto: Any) -> None:
-        where = {"host": mosquitto.host, "port": mosquitto.port}
-        self.node = VirtualNode("mill-1", period_s=0.2, **where)
-        self.node.set_phase("running", hold=True)
-        self.workshop = Workshop({}, {"mill-1": self.node})
-        self.inbox = Inbox()
-        own = {key: value for key, value in self.node.status.items() if key != "dialect"}
-        machines = [("mill-1", registry.machine("sparkplug", own))]
-        self.crashes: list[BaseException] = []
-        self.link = MqttLink(Broker(**where), machines, self.inbox.deliver, self.crashes.append)
-
-    def __enter__(self) -> Shop:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.link.stop()
-        self.workshop.stop()
-        assert self.crashes == []
-
-    def last(self) -> str | None:
-        heard = [one for one in self.inbox.observations if isinstance(one, MachineReported | SourceLost)]
-        return heard[-1].state if heard and isinstance(heard[-1], MachineReported) else None
-
-
-def test_a_node_that_was_born_before_we_came_is_born_again_on_request(mosquitto: Any, wait_until: Wait) -> None:
-    with Shop(mosquitto) as shop:
-        shop.workshop.start()
-        wait_until(lambda: shop.node.node.births == 1, what="the first birth")
-        shop.link.start()
-        wait_until(lambda: shop.last() == "running", what="the state")
-        assert shop.node.node.births == 2
-        assert shop.link.totals()["asked"] == 1
-
-
-def test_a_node_of_two_machines_is_asked_once(mosquitto: Any, wait_until: Wait) -> None:
-    where = {"host": mosquitto.host, "port": mosquitto.port}
-    machines = [(name, dialect({**NODE, "device": name})) for name in ("mill-1", "mill-2")]
-    crashes: list[BaseException] = []
-    link = MqttLink(Broker(**where), machines, Inbox().deliver, crashes.append)
-    link.start()
-    wait_until(lambda: link.totals().get("messages"), what="our own request, which nobody takes for a report")
-    link.stop()
-    assert link.totals()["asked"] == 1
-    assert crashes == []
-    assert link.counts() == {"mill-1": {"ignored": 1}, "mill-2": {"ignored": 1}}
-
-
-def test_a_gap_is_healed_by_a_rebirth(mosquitto: Any, wait_until: Wait) -> None:
-    with Shop(mosquitto) as shop:
-        shop.link.start()
-        wait_until(lambda: shop.link.connected, what="the link")
-        shop.workshop.start()
-        wait_until(lambda: shop.last() == "running", what="the state")
-        births = shop.node.node.births
-        shop.node.node.skips = 3
-        wait_until(lambda: shop.node.node.births > births, 10, what="a rebirth")
-        shop.node.set_phase("idle", hold=True)
-        wait_until(lambda: shop.last() == "idle", what="the new state")
-
-
-def test_a_late_death_of_the_connection_before_changes_nothing_and_the_will_does(
-    mosquitto: Any, wait_until: Wait
-) -> None:
-    with Shop(mosquitto) as shop:
-        shop.link.start()
-        wait_until(lambda: shop.link.connected, what="the link")
-        shop.workshop.start()
-        wait_until(lambda: shop.last() == "running", what="the state")
-        shop.node.node.stale_deaths = 1
-        wait_until(lambda: shop.link.counts()["mill-1"].get("ignored", 0) > 1, what="the old death")
-        assert shop.inbox.of(SourceLost) == []
-        shop.node.set_fault("offline")
-        wait_until(lambda: shop.inbox.of(SourceLost), 20, what="the will")
-
-
-def test_births_that_are_lost_are_asked_for_again(mosquitto: Any, wait_until: Wait) -> None:
-    with Shop(mosquitto) as shop:
-        shop.node.node.loses_births = True
-        shop.link.start()
-        shop.workshop.start()
-        wait_until(lambda: shop.node.node.births >= 2, 10, what="another birth")
-        assert shop.last() is None
-        shop.node.node.loses_births = False
-        wait_until(lambda: shop.last() == "running", 10, what="the state")
-
-
-def test_a_virtual_node_says_what_its_dialect_understands() -> None:
-    voice = SparkplugVoice("mill-1")
-    voice.connecting()
-    source = registry.machine("sparkplug", {key: value for key, value in voice.status().items() if key != "dialect"})
-    for at_s, doing in enumerate(("idle", "setup", "running", "fault", "off", "estop")):
-        said = voice.now(Doing(doing, 500.0, float(at_s)))
-        heard = [one for message in said for one in source.translate(message.topic, message.data, message.retain)]
-        assert heard[-1] == Reported(doing, 500.0)
