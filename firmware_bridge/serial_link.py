@@ -1,54 +1,43 @@
-"""One thread a port: open, read, feed, deliver; lose the port, wait, reopen."""
+"""One thread a port: open, ask where the reader wants it, read, feed, deliver; lose the port, wait, reopen."""
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import select
-import termios
 import threading
+import time
 from collections.abc import Callable
-from typing import Protocol
 
-import serial
-
+from firmware_bridge import ports
 from firmware_bridge.delivery import Deliver
+from firmware_bridge.dialogue import Dialogue
+from firmware_bridge.line_watch import LineWatch
 from firmware_bridge.observations import BadgeSeen, ReaderChanged
+from firmware_bridge.ports import PORT_ERRORS, READ_BYTES, Port, in_words
+from firmware_bridge.readers.asking import Asking
 from firmware_bridge.readers.base import Badge, Decoder, Event, is_zero
 from firmware_bridge.readers.transforms import transform as transform_named
+from firmware_bridge.thinning import Thinning
 
-READ_BYTES = 4096
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 """A reader that is plugged in again is back within this."""
-POLL_S = 0.1
-"""How long a read of a port without a file descriptor (rfc2217://) waits."""
+LOOK_S = 1.0
+"""How often it is asked whether a port's name still leads to what is open: an unplug is seen within two seconds."""
 STOP_S = 0.5
-
-PORT_ERRORS = (serial.SerialException, OSError, termios.error)
-"""What a port does that is unplugged, missing or taken. Anything else is a fault of ours and ends the process."""
-
-
-class Port(Protocol):
-    """What is used of a pyserial port, whatever its URL made it."""
-
-    @property
-    def in_waiting(self) -> int:
-        """Bytes that can be read at once."""
-
-    def fileno(self) -> int:
-        """Its file descriptor; raises where it has none."""
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, fewer after the timeout."""
-
-    def close(self) -> None:
-        """Give it back."""
+FLOOD_BYTES = 1_024
+"""What no reader leaves unread; a line that has so much is read no faster than `_pace`."""
+PACE_MIN = 32_000
+"""Bytes a second: nearly three times what 115200 baud can bring, and little work."""
+BABBLE_S = 5.0
 
 
 class SerialLink:
-    """Listens to one reader until `stop`. Every badge of every frame is delivered, at once; the domain de-bounces."""
+    """Listens to one reader until `stop`. Badges are delivered at once; the domain de-bounces.
+
+    A card that stays and a reader that babbles are thinned (`thinning`), so that they cannot crowd out the others.
+    """
 
     def __init__(
         self,
@@ -71,7 +60,10 @@ class SerialLink:
         self._stopping = threading.Event()
         self._wake_read, self._wake_write = -1, -1
         self._last_told: ReaderChanged | None = None
-        self._bytes = self._opened = self._zeros = 0
+        self._thinning = Thinning()
+        self._pace = max(PACE_MIN, self._baud // 5)
+        self._bytes = self._opened = self._zeros = self._thinned = 0
+        self._flood_bytes, self._babbled_at_s = 0, float("-inf")
 
     def start(self) -> None:
         """Begin to listen. A port that is not there yet is waited for."""
@@ -96,19 +88,24 @@ class SerialLink:
 
     @property
     def connected(self) -> bool:
-        """Is the port open?"""
+        """Is the port open, and does a reader that must be asked answer?"""
         return self._last_told is not None and self._last_told.connected
 
     def counts(self) -> dict[str, int]:
-        """Totals since start: bytes, frames (good ones), opened, and `rejected_<reason>`."""
-        rejected = self._decoder.rejected
-        rejected["noise"] = rejected.get("noise", 0) + self._zeros
+        """Totals since start: bytes, frames (good ones), opened, thinned, and `rejected_<reason>`."""
         return {
             "bytes": self._bytes,
             "frames": self._decoder.badges,
             "opened": self._opened,
-            **{f"rejected_{reason}": count for reason, count in sorted(rejected.items())},
+            "thinned": self._thinned,
+            **{f"rejected_{reason}": count for reason, count in self.rejected().items()},
         }
+
+    def rejected(self) -> dict[str, int]:
+        """How often each reason of rejection occurred since start."""
+        rejected = self._decoder.rejected
+        rejected["noise"] = rejected.get("noise", 0) + self._zeros
+        return dict(sorted(rejected.items()))
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -125,9 +122,7 @@ class SerialLink:
     def _hold(self) -> str:
         """Open the port and listen until it is lost or `stop` is called; returns why it ended, in words."""
         try:
-            port = serial.serial_for_url(  # type: ignore[no-untyped-call]
-                self._port, baudrate=self._baud, timeout=POLL_S, exclusive=True
-            )
+            port = ports.opened(self._port, self._baud)
         except PORT_ERRORS as error:
             return in_words(self._port, error)
         except ValueError as error:
@@ -138,26 +133,55 @@ class SerialLink:
             self._tell(True, "")
             return self._listen(port)
         finally:
-            _close(port)
+            ports.close(port)
             # Half a frame of before must never be joined to half a frame of after.
             self._take(self._decoder.finish())
 
     def _listen(self, port: Port) -> str:
-        descriptor = _descriptor(port)
+        descriptor = ports.descriptor_of(port)
+        watch = LineWatch(self._baud, self._decoder.baud)
+        asked = self._decoder if isinstance(self._decoder, Asking) else None
+        dialogue = Dialogue(asked, time.monotonic()) if asked else None
+        look_s = time.monotonic() + LOOK_S
         while not self._stopping.is_set():
             try:
-                data = self._read(port) if descriptor is None else self._read_ready(descriptor)
+                self._ask(port, descriptor, dialogue)
+                self._tell_how_it_is(watch, dialogue)
+                data = self._read(port, descriptor, dialogue)
+                if descriptor is not None and time.monotonic() >= look_s:
+                    ports.require_named(self._port, descriptor)
+                    look_s = time.monotonic() + LOOK_S
             except PORT_ERRORS as error:
                 return in_words(self._port, error)
             if data:
                 self._bytes += len(data)
                 self._take(self._decoder.feed(data))
+                watch.heard(data, asked.understood if asked else self._decoder.badges)
+                if dialogue:
+                    dialogue.heard(time.monotonic())
+            self._keep_pace(len(data))
         return ""
 
-    def _read_ready(self, descriptor: int) -> bytes:
-        """What is there now; empty when woken by `stop`. The fastest way of all that were measured."""
-        ready, _, _ = select.select([descriptor, self._wake_read], [], [])
-        if self._wake_read in ready:
+    def _ask(self, port: Port, descriptor: int | None, dialogue: Dialogue | None) -> None:
+        if dialogue is None:
+            return
+        if dialogue.overdue(time.monotonic()):
+            # The answer may stand behind something that only looked like the beginning of a frame.
+            self._take(self._decoder.finish())
+            dialogue.heard(time.monotonic())
+        request = dialogue.due(time.monotonic())
+        if request:
+            ports.write_out(port, descriptor, request)
+
+    def _read(self, port: Port, descriptor: int | None, dialogue: Dialogue | None) -> bytes:
+        if descriptor is None:
+            return ports.read_some(port)
+        return self._read_ready(descriptor, min(dialogue.wait_s(time.monotonic()), LOOK_S) if dialogue else LOOK_S)
+
+    def _read_ready(self, descriptor: int, wait_s: float) -> bytes:
+        """What comes first; empty when woken by `stop` or after `wait_s`. The fastest way of all that were measured."""
+        ready, _, _ = select.select([descriptor, self._wake_read], [], [], wait_s)
+        if not ready or self._wake_read in ready:
             return b""
         try:
             data = os.read(descriptor, READ_BYTES)
@@ -167,11 +191,6 @@ class SerialLink:
             raise OSError(errno.EIO, "the line ended")
         return data
 
-    @staticmethod
-    def _read(port: Port) -> bytes:
-        first = port.read(1)
-        return first + port.read(port.in_waiting) if first else first
-
     def _take(self, events: list[Event]) -> None:
         for event in events:
             if not isinstance(event, Badge):
@@ -180,8 +199,30 @@ class SerialLink:
             # What is left of a number after a transform can be zeros, too, and many cards would share it.
             if is_zero(uid):
                 self._zeros += 1
-            else:
+            elif self._thinning.passes(uid, time.monotonic()):
                 self._deliver(BadgeSeen(self._reader, uid))
+            else:
+                self._thinned += 1
+
+    def _keep_pace(self, size: int) -> None:
+        """Bounded work: what a flooded line has beyond it is lost in the driver, as on a wire."""
+        if size < FLOOD_BYTES:
+            self._flood_bytes = 0
+            return
+        self._flood_bytes += size
+        if self._flood_bytes > self._pace:
+            self._babbled_at_s = time.monotonic()
+        self._stopping.wait(size / self._pace)
+
+    def _tell_how_it_is(self, watch: LineWatch, dialogue: Dialogue | None) -> None:
+        silent = dialogue is not None and dialogue.silent
+        if time.monotonic() - self._babbled_at_s < BABBLE_S:
+            words = f"{self._port} brings more bytes than a reader can send; unplug the reader and check it"
+        elif watch.complaint:
+            words = f"{self._port}: {watch.complaint}"
+        else:
+            words = f"{self._port}: the reader does not answer; check its power, wires and baud" if silent else ""
+        self._tell(not silent, words)
 
     def _tell(self, connected: bool, detail: str) -> None:
         """Say it once: a port that is still missing for the same reason is no news."""
@@ -189,33 +230,3 @@ class SerialLink:
         if told != self._last_told:
             self._last_told = told
             self._deliver(told)
-
-
-def in_words(port: str, error: BaseException) -> str:
-    """What is wrong with a port and what to do, for the instructor."""
-    match getattr(error, "errno", None):
-        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
-            return f"{port} is not there; plug the reader in"
-        case errno.EACCES | errno.EPERM:
-            return f"{port} may not be opened; add the kiosk's user to the group dialout"
-        case errno.EAGAIN | errno.EBUSY:
-            return f"{port} is held by another program; close that one"
-        case errno.EIO:
-            return f"{port} went away; plug the reader in again"
-        case _:
-            return f"{port} failed: {error}; check the cable and the port's name"
-
-
-def _descriptor(port: Port) -> int | None:
-    try:
-        return port.fileno()
-    except (AttributeError, io.UnsupportedOperation):
-        return None
-
-
-def _close(port: Port) -> None:
-    try:
-        port.close()
-    except PORT_ERRORS:
-        # It is gone already; the handle is released all the same.
-        return

@@ -24,7 +24,7 @@ from firmware_bridge.readers.base import FRAME_BYTES_MAX, Badge, Event, Rejected
 SEARCH_TAG = b"\x05\x00"
 NUMBER_BYTES_MIN, NUMBER_BYTES_MAX = 3, 32
 PAUSE_MS = 200
-SILENCE_MS = 900
+SILENCE_MS = 700
 """A search over every kind of tag takes its time."""
 ERROR_CODES = 0x20
 """All that are known lie below; in the binary form this tells a frame from noise."""

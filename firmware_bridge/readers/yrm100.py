@@ -25,7 +25,7 @@ NO_TAG = 0x15
 FRAME_AROUND = 7
 """Head, type, command, length, sum and tail."""
 MULTI_POLL_TIMES = 0xFFFF
-SILENCE_MS = 900
+SILENCE_MS = 700
 SINGLE_PAUSE_MS = 100
 TAG_AROUND = 5
 """RSSI, PC and CRC."""

@@ -1,100 +1,23 @@
-"""A badge reader on a pseudo-terminal: any program opens it like a serial port."""
+"""A badge reader that speaks by itself, on a pseudo-terminal."""
 
 from __future__ import annotations
 
-import os
-import pty
-import shutil
-import tempfile
-import threading
-import time
-import tty
-from pathlib import Path
-
 from firmware_bridge.registry import reader_class
 from firmware_bridge.simulator.frames import FRAMES
+from firmware_bridge.simulator.virtual_port import BITS_A_BYTE, VirtualPort
 
-BITS_A_BYTE = 10
-"""8N1: a start bit, eight bits, a stop bit."""
+__all__ = ["BITS_A_BYTE", "VirtualReader"]
 
 
-class VirtualReader:
-    """Speaks `protocol` byte for byte. Plugged in from the start.
-
-    `port` is a stable name, as /dev/serial/by-id is: it leads to the terminal of the moment, and to nothing while the
-    reader is unplugged. `device` is that terminal. With `paced`, bytes take the time they take at `baud`, or at the
-    protocol's own speed.
-    """
+class VirtualReader(VirtualPort):
+    """Speaks `protocol` byte for byte. With `paced`, at `baud` or at the protocol's own speed."""
 
     def __init__(self, protocol: str, *, paced: bool = False, baud: int | None = None) -> None:
         self.protocol = protocol
         self._frame = FRAMES[protocol]
-        self._byte_s = BITS_A_BYTE / (baud or reader_class(protocol).baud) if paced else 0.0
-        self._lock = threading.Lock()
-        self._folder = Path(tempfile.mkdtemp(prefix="sheber-reader-"))
-        self._name = self._folder / "port"
-        self._line: tuple[int, int] | None = None
-        self.lost_bytes = 0
-        """Bytes that nobody read in time, or that were sent while unplugged."""
-        self.replug()
-
-    @property
-    def port(self) -> str:
-        """What to open; the same for the whole life of the reader."""
-        return str(self._name)
-
-    @property
-    def device(self) -> str:
-        """The terminal behind `port` now, as /dev/pts/3; empty while unplugged."""
-        return os.ttyname(self._line[1]) if self._line else ""
+        super().__init__(paced=paced, baud=baud or reader_class(protocol).baud)
 
     def tap(self, uid: str, times: int = 1) -> None:
         """Hold a badge to it for `times` frames."""
         for _ in range(times):
             self.raw(self._frame(uid))
-
-    def raw(self, data: bytes) -> None:
-        """Put any bytes on the line. Like a UART it never waits for a reader: what does not fit is lost."""
-        with self._lock:
-            if not self._byte_s:
-                self._write(data)
-                return
-            for byte in data:
-                self._write(bytes((byte,)))
-                time.sleep(self._byte_s)
-
-    def unplug(self) -> None:
-        """The port is gone, for whoever has it open too."""
-        with self._lock:
-            if self._line is None:
-                return
-            self._name.unlink()
-            for descriptor in self._line:
-                os.close(descriptor)
-            self._line = None
-
-    def replug(self) -> None:
-        """The port is back."""
-        with self._lock:
-            if self._line is not None:
-                return
-            # Our own hold on the far end spares us an end of file whenever a program closes the port.
-            near, far = pty.openpty()
-            tty.setraw(far)
-            os.set_blocking(near, False)
-            self._name.symlink_to(os.ttyname(far))
-            self._line = near, far
-
-    def close(self) -> None:
-        """Unplug for good, and clean up."""
-        self.unplug()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _write(self, data: bytes) -> None:
-        written = 0
-        if self._line is not None:
-            try:
-                written = os.write(self._line[0], data)
-            except BlockingIOError:
-                written = 0
-        self.lost_bytes += len(data) - written
