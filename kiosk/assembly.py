@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READY_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 900.0
+"""Years of history without a snapshot (after an update, or after damage) take minutes to follow on a small machine."""
+STOP_TIMEOUT_S = 60.0
 WATCH_EVERY_S = 1.0
 EXIT_CRASHED = 70
 
@@ -68,7 +70,7 @@ class Kiosk:
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
         self._voice = Voice(self.lab, lambda: self._clerk.notices, self._is_recording)
         self._clerk.start()
-        self._clerk.wait_ready(READY_TIMEOUT_S)
+        self._clerk.wait_ready(START_TIMEOUT_S)
         self._serial = self._start_readers()
         self._mqtt = self._start_mqtt()
         if self._mqtt is not None:
@@ -92,7 +94,7 @@ class Kiosk:
         self._inspector.stop()
         self._inspector.join(1.0)  # it may be in the middle of one long statement, which reads only
         self._inbox.close()
-        self._clerk.join(READY_TIMEOUT_S)
+        self._clerk.join(STOP_TIMEOUT_S)
         if self._feed is not None:
             self._feed.stop()
         for server in self._servers:
