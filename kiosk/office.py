@@ -98,8 +98,8 @@ def _fold_checked(database: Path, connection: sqlite3.Connection) -> State:
 def _derived(connection: sqlite3.Connection) -> bytes:
     """A hash of every derived row."""
     digest = sha256()
-    for table in ("sessions", "machines", "outbox"):
-        rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608 - names of our own
+    for table in views.DERIVED:
+        rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608 - names of our own
         while piece := rows.fetchmany(1000):
             digest.update(marshal.dumps(piece, 2))  # the last version whose bytes depend on the values only
     return digest.digest()

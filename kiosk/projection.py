@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
+from kiosk.domain.deadlines import idle_timeout
 from kiosk.domain.entries import Entry, RecordReleased, from_object
-from kiosk.domain.flags import joined, minor_limits, reach, same_time_pairs
+from kiosk.domain.flags import joined, marks, minor_limits, reach, same_time_pairs
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
-from kiosk.store import outbox, people, views
+from kiosk.store import learners, outbox, people, views
 from kiosk.store.ledger import Ledger
 
 AT_ONCE = 200
@@ -67,6 +68,41 @@ def project(connection: sqlite3.Connection, state: State) -> None:
         since_ms = state.timeline.utc_ms(machine.history[-1][0]) if machine.history else 0
         views.put_machine(connection, machine_id, machine.state, since_ms, machine.locked)
     state.touched_machines.clear()
+    for person_ref in sorted(state.touched_people):
+        learners.put_person(connection, _person_record(state, person_ref))
+    state.touched_people.clear()
+
+
+def _person_record(state: State, person_ref: str) -> learners.PersonRecord:
+    """What the ledger says of somebody beside their hours."""
+    person = state.people[person_ref]
+    questions = (
+        learners.QuestionRow(asked.seq, session, person_ref, asked.at_utc_ms, asked.text_hash)
+        for session, asked in state.questions.items()
+        if asked.person_ref == person_ref
+    )
+    signed = (
+        learners.SignOffRow(
+            seq=each.seq,
+            person_ref=person_ref,
+            programme=each.programme,
+            process=each.process,
+            competency=each.competency,
+            level=each.level,
+            by=each.by,
+            at_ms=each.at_utc_ms,
+            how=each.how,
+            text_hash=each.text_hash,
+            mark=each.mark,
+        )
+        for each in person.sign_offs
+    )
+    return learners.PersonRecord(person_ref, tuple(person.qualifications.items()), tuple(signed), tuple(questions))
+
+
+def _idle_at_ms(state: State, session: Session) -> int | None:
+    place = idle_timeout(state, session)
+    return None if place is None else state.timeline.utc_ms(state.timeline.on_axis(place))
 
 
 def _shared_flags(connection: sqlite3.Connection, state: State) -> tuple[set[int], set[int], set[int]]:
@@ -141,7 +177,7 @@ def session_view(state: State, session: Session, minor: bool, pair: bool) -> vie
         unverified_ms=numbers.unverified_ms,
         uncredited=numbers.uncredited_ms,
         evidence=state.evidence(session, numbers),
-        flags=() if session.is_open else joined(flags, minor, pair),
+        flags=() if session.is_open else joined((*flags, *marks(state, session)), minor, pair),
         review=session.review,
         decided_by=decision.by if decision else None,
         decided_at_ms=decision.at_utc_ms if decision else None,
@@ -150,4 +186,7 @@ def session_view(state: State, session: Session, minor: bool, pair: bool) -> vie
         decided_credited_ms=decision.credited_ms if decision else None,
         decided_process=decision.process if decision else None,
         batch=decision.batch if decision else None,
+        decided_mark=decision.mark if decision else None,
+        told=session.told,
+        idle_at_ms=_idle_at_ms(state, session) if session.is_open else None,
     )

@@ -27,7 +27,17 @@ from kiosk.domain import rulebook
 from kiosk.domain.credit import Credit
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, fingerprint
 from kiosk.domain.shelf import Shelf
-from kiosk.domain.state import Badge, Decision, MachineState, Person, Session, State
+from kiosk.domain.state import (
+    Badge,
+    Decision,
+    LastRead,
+    MachineState,
+    Person,
+    Question,
+    Session,
+    SignOff,
+    State,
+)
 from kiosk.domain.timeline import Boot, Moment, Timeline
 from kiosk.projection import fold, undisturbed
 from kiosk.store.ledger import Ledger
@@ -54,6 +64,7 @@ _PLAIN = (
     "sessions_by_person",
     "sessions_by_reader",
     "handed_over",
+    "untold",
 )
 """What JSON gives back as it was."""
 _PAIRS = ("opened_in", "closed_in")
@@ -102,9 +113,11 @@ class Memory:
         if get_meta(connection, _ROWS_BY) == program():
             state.touched.clear()
             state.touched_machines.clear()
+            state.touched_people.clear()
         else:
             state.touched.update(state.sessions)
             state.touched_machines.update(state.machines)
+            state.touched_people.update(state.people)
         return state, held
 
 
@@ -207,6 +220,9 @@ def _plain(state: State) -> dict[str, Any]:
         "machines": {machine_id: _machine_row(machine) for machine_id, machine in state.machines.items()},
         "boots": [[getattr(boot, name) for name in _BOOT] for boot in state.timeline.boots],
         "timeline": [str(state.timeline.zone), state.timeline.version],
+        "questions": list(state.questions.items()),
+        "last_reads": state.last_reads,
+        "two_places": sorted(state.two_places),
     }
 
 
@@ -229,9 +245,13 @@ def _state(value: dict[str, Any], sessions: dict[int, bytes]) -> State:
     for row in value["people"]:
         person = Person(*row)
         person.contracts = {name: (first, last) for name, (first, last) in person.contracts.items()}
+        person.sign_offs = [SignOff(*each) for each in person.sign_offs]
         state.people[person.ref] = person
     state.badges = {ref: Badge(*row) for ref, *row in value["badges"]}
     state.machines = {machine_id: _machine(row) for machine_id, row in value["machines"].items()}
+    state.questions = {session: Question(*each) for session, each in value["questions"]}
+    state.last_reads = {ref: LastRead(Moment(*at), *rest) for ref, (at, *rest) in value["last_reads"].items()}
+    state.two_places = set(value["two_places"])
     zone, version = value["timeline"]
     state.timeline = Timeline(zone)
     state.timeline.put_back([_boot(row) for row in value["boots"]], version)

@@ -49,6 +49,7 @@ def settled(state: State) -> State:
     """Its rows are written."""
     state.touched.clear()
     state.touched_machines.clear()
+    state.touched_people.clear()
     return state
 
 

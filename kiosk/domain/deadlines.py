@@ -15,6 +15,8 @@ from kiosk.domain.state import Session, State
 from kiosk.domain.timeline import Moment
 from kiosk.domain.watch import Watch
 
+WARNING_MS = 300_000
+"""The screen warns so long before a session is closed for standing idle (hours, section 4)."""
 STRANGERS_WINDOW_MS = 60_000
 STRANGERS_ONE_BY_ONE = 10
 
@@ -135,15 +137,27 @@ def _closings(state: State, watch: Watch, session: Session) -> Iterator[tuple[in
         # By place, not by moment: two boots without a gap between them share a place.
         if since is not None and axis(since) > opened:
             yield MACHINE_OFF, axis(since) + rules.off_grace_ms, since
-    if rules.idle_timeout_ms is not None and not session.presence_counts:
-        since = unbroken_since(history, lambda s: s != "unknown" and s not in counts, axis)
-        if since is not None:
-            start = max(since, session.opened, session.still_here or session.opened)
-            yield IDLE_TIMEOUT, axis(start) + rules.idle_timeout_ms, None
+    idle_end = idle_timeout(state, session)
+    if idle_end is not None:
+        yield IDLE_TIMEOUT, idle_end, None
     yield MAX_SESSION, opened + rules.max_session_ms, None
     day_end = _day_end(state, watch, session, rules.day_end)
     if day_end is not None:
         yield DAY_END, day_end, None
+
+
+def idle_timeout(state: State, session: Session) -> int | None:
+    """Where on the axis an open session will have stood idle too long if nothing changes; None where it will not."""
+    rules = machine_rule(state, session.machine).rules
+    if rules.idle_timeout_ms is None or session.presence_counts:
+        return None
+    counts = session.counts
+    history = state.machine(session.machine).history
+    since = unbroken_since(history, lambda s: s != "unknown" and s not in counts, state.timeline.axis)
+    if since is None:
+        return None
+    start = max(since, session.opened, session.still_here or session.opened)
+    return state.timeline.axis(start) + rules.idle_timeout_ms
 
 
 def unbroken_since(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from kiosk.domain import entries as e
 from kiosk.domain import observations as o
+from kiosk.domain.competence import questioned, signed
 from kiosk.domain.deadlines import machine_rule, next_due
 from kiosk.domain.machine_watch import heard_power, heard_state
 from kiosk.domain.manual import manual_entered
@@ -174,7 +175,9 @@ def _asked(state: State, now: Moment, heard: o.Observation) -> Iterator[e.Body]:
                 yield e.BadgeBlocked(badge_ref)
         case o.QualificationHeld():
             _known(state, heard.person_ref)
-            yield e.QualificationGranted(heard.person_ref, heard.qualification, heard.until, heard.by)
+            yield e.QualificationGranted(
+                heard.person_ref, heard.qualification, heard.until, heard.by, heard.batch, heard.mark
+            )
         case o.LockAsked():
             if heard.machine not in state.book.machines:
                 raise o.DecisionRefused("unknown_machine", heard.machine)
@@ -185,6 +188,10 @@ def _asked(state: State, now: Moment, heard: o.Observation) -> Iterator[e.Body]:
             if session is None:
                 raise o.DecisionRefused("no_open_session", heard.machine)
             yield from close(state, session, "closed_by_instructor", "other", now, by=heard.by)
+        case o.QuestionAsked():
+            yield from questioned(state, heard)
+        case o.SignOffAsked():
+            yield from signed(state, heard)
         case o.ManualAsked():
             yield from manual_entered(state, now, heard)
         case o.BootDated():

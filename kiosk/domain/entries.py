@@ -14,6 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 VERSION = 1
 
+MARKS = (None, "badge")
+"""How an instructor was known: by an account's password or PIN, or (marked) by a badge alone (contract, section 8)."""
 REVIEW_REASONS = ("equipment_fault", "forgot_tap", "wrong_process", "not_present", "setup_counts", "other")
 """Why an instructor adjusted or rejected a session."""
 
@@ -123,13 +125,18 @@ class BadgeBlocked(Body):
 
 @dataclass(frozen=True)
 class QualificationGranted(Body):
-    """A qualification or briefing; `until` is the last valid local day, ISO, or None for ever."""
+    """A qualification or briefing; `until` is the last valid local day, ISO, or None for ever.
+
+    A `batch` is shared by those who were briefed together; see `MARKS` for `mark`.
+    """
 
     type: ClassVar[str] = "qualification_granted"
     person_ref: str
     qualification: str
     until: str | None
     by: str
+    batch: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -296,6 +303,36 @@ class SessionReviewed(Body):
     batch: int = 1
     lag_ms: int = 0
     supersedes: int | None = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True)
+class SessionQuestioned(Body):
+    """The person says that what is recorded of their session is wrong; it stands until a decision after it."""
+
+    type: ClassVar[str] = "session_questioned"
+    session: int
+    person_ref: str
+    text_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class CompetencySigned(Body):
+    """An instructor's judgement on one competency (hours, section 9); a later one supersedes.
+
+    `level` is 0 not shown, 1 with help, 2 alone, 3 can teach it; `how` is one of `competence.HOW`.
+    """
+
+    type: ClassVar[str] = "competency_signed"
+    person_ref: str
+    programme: str
+    process: str
+    competency: str
+    level: int
+    by: str
+    how: str
+    text_hash: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -311,6 +348,7 @@ class ManualSessionEntered(Body):
     by: str
     reason: str
     text_hash: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,19 @@ class _Presence:
     end_ms: int
 
 
+QUESTIONED = "questioned"
+TWO_PLACES = "two_places"
+LIVE = (QUESTIONED, *FLAGS, TWO_PLACES)
+"""All that makes an instructor look, worst first: the flags of hours.md, whose list is closed, between two marks that
+only live rows carry. Neither a record nor a replay has them."""
+
+
+def marks(state: State, session: Session) -> tuple[str, ...]:
+    """What a live row carries beside the flags: the person's own word against it; a badge read at two places."""
+    raised = {QUESTIONED: session.id in state.questions, TWO_PLACES: session.id in state.two_places}
+    return tuple(mark for mark, is_raised in raised.items() if is_raised)
+
+
 def with_shared_flags(
     state: State, now: Moment, flags: Mapping[int, tuple[str, ...]], births: Mapping[str, date], rules: Rules
 ) -> dict[int, tuple[str, ...]]:
@@ -51,7 +64,7 @@ def joined(own: Collection[str], minor: bool, pair: bool) -> tuple[str, ...]:
     if not (own or minor or pair):
         return ()
     found = {*own} - {*SHARED} | {flag for flag, raised in zip(SHARED, (minor, pair), strict=True) if raised}
-    return tuple(flag for flag in FLAGS if flag in found)
+    return tuple(flag for flag in LIVE if flag in found)
 
 
 def reach(state: State, places: Mapping[int, Collection[tuple[int, int]]]) -> tuple[set[int], set[int]]:

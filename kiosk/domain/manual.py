@@ -47,4 +47,5 @@ def manual_entered(state: State, now: Moment, asked: ManualAsked) -> Iterator[e.
         by=asked.by,
         reason=asked.reason,
         text_hash=asked.text_hash,
+        mark=asked.mark,
     )

@@ -57,11 +57,15 @@ class BadgeRead:
 
 @dataclass(frozen=True)
 class Picked:
-    """A touch on the screen of `reader`: a machine for the read that waits there, or another work process."""
+    """A touch on the screen of `reader`: a machine for the read that waits there, or another work process.
+
+    Where the screen says whose touch it is, nobody else's read or session is meant.
+    """
 
     reader: str
     machine: str
     process: str | None
+    person_ref: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ class QualificationHeld:
     qualification: str
     until: str | None
     by: str
+    batch: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,29 @@ class ReviewAsked:
     text_hash: str | None = None
     credited_ms: int | None = None
     process: str | None = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True)
+class QuestionAsked:
+    """A person says that their own session is recorded wrongly."""
+
+    session: int
+    person_ref: str
+    text_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class SignOffAsked:
+    """An instructor judges one competency of a person; see `entries.CompetencySigned`."""
+
+    person_ref: str
+    competency: str
+    level: int
+    by: str
+    how: str
+    text_hash: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +210,7 @@ class ManualAsked:
     by: str
     reason: str
     text_hash: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +241,8 @@ Observation = (
     | LockAsked
     | CloseAsked
     | ReviewAsked
+    | QuestionAsked
+    | SignOffAsked
     | ManualAsked
     | BootDated
 )

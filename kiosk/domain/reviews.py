@@ -36,6 +36,7 @@ def reviewed(state: State, now: Moment, asked: ReviewAsked) -> Iterator[e.Body]:
             batch=len(sessions),
             lag_ms=max(0, lag_ms),
             supersedes=latest.seq if latest else None,
+            mark=asked.mark,
         )
         yield from _releases_of(state, session, now)
 

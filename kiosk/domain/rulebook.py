@@ -107,6 +107,8 @@ class RuleBook:
     """Reader id to (machine it is bound to, frames needed to confirm a read)."""
     machines: Mapping[str, MachineRule] = field(default_factory=dict)
     processes: tuple[ProcessRule, ...] = ()
+    competencies: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(programme, competency) to the process it belongs to."""
     enterprises: Mapping[str, EnterpriseRule] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
 
@@ -137,6 +139,7 @@ def adopted(lab: Lab) -> tuple[dict[str, Any], dict[str, Any]]:
         "readers": {r.id: [r.machine, r.confirm] for r in lab.readers},
         "machines": [_machine(m) for m in lab.machines],
         "processes": [_process(p, q) for p in lab.programmes for q in p.processes],
+        "competencies": [[p.id, c.id, c.process] for p in lab.programmes for c in p.competencies],
         "enterprises": [{"id": e.id, "accepts": list(e.accepts)} for e in lab.enterprises],
     }
     rules = {
@@ -183,6 +186,8 @@ def rule_book(config: Mapping[str, Any]) -> RuleBook:
             ProcessRule(p["programme"], p["id"], tuple(p["machines"]), None, p["presence_counts"])
             for p in config["processes"]
         ),
+        # A configuration that was adopted before there were sign-offs names none.
+        competencies={(p, c): process for p, c, process in config.get("competencies", ())},
         enterprises={e["id"]: EnterpriseRule(e["id"], tuple(e["accepts"])) for e in config["enterprises"]},
         rules=_rules(config["rules"]),
     )

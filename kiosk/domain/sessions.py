@@ -9,8 +9,21 @@ from typing import Any, TypeVar, cast
 
 from kiosk.domain import entries as e
 from kiosk.domain.rulebook import credit_rules, rule_book
-from kiosk.domain.state import Badge, Decision, MachineState, Person, Session, State
+from kiosk.domain.state import (
+    Badge,
+    Decision,
+    LastRead,
+    MachineState,
+    Person,
+    Question,
+    Session,
+    SignOff,
+    State,
+)
 from kiosk.domain.timeline import Moment, stated
+
+TWO_PLACES_MS = 2_000
+"""Nobody walks from one reader to another within it."""
 
 
 def evolve(state: State, entry: e.Entry) -> State:
@@ -74,6 +87,8 @@ def _config_adopted(state: State, _entry: e.Entry, body: e.ConfigAdopted) -> Non
     state.timeline.set_zone(state.book.timezone)
     if (before.timezone, before.for_minors) != (state.book.timezone, state.book.for_minors):
         state.touched.update(state.sessions)  # local days, or what a minor may work, are others now
+    for ids in state.open_by_machine.values():
+        state.touched.update(ids)  # when they will have stood idle too long may be another moment now
     for machine_id in state.book.machines:
         state.machine(machine_id)
         state.touched_machines.add(machine_id)
@@ -106,6 +121,7 @@ def _badge_blocked(state: State, _entry: e.Entry, body: e.BadgeBlocked) -> None:
 @_follows(e.QualificationGranted)
 def _qualification_granted(state: State, _entry: e.Entry, body: e.QualificationGranted) -> None:
     state.people[body.person_ref].qualifications[body.qualification] = body.until
+    state.touched_people.add(body.person_ref)
 
 
 @_follows(e.ConsentGiven)
@@ -124,9 +140,33 @@ def _contract_recorded(state: State, _entry: e.Entry, body: e.ContractRecorded) 
 
 
 @_follows(e.TapRead)
-def _tap_read(state: State, _entry: e.Entry, body: e.TapRead) -> None:
+def _tap_read(state: State, entry: e.Entry, body: e.TapRead) -> None:
+    _tell(state, entry, body.person_ref)
     if body.outcome == "handed_over" and body.machine is not None:
         state.handed_over.get(body.person_ref, {}).pop(body.machine, None)
+
+
+@_follows(e.TapRefused)
+def _tap_refused(state: State, entry: e.Entry, body: e.TapRefused) -> None:
+    if body.person_ref is not None:
+        _tell(state, entry, body.person_ref)
+
+
+def _tell(state: State, entry: e.Entry, person_ref: str) -> None:
+    """A person taps: they are told now what others or the system closed since they did so last."""
+    for session_id in state.untold.pop(person_ref, ()):
+        state.sessions[session_id].told = entry.seq
+        state.touched.add(session_id)
+
+
+def _read_at(state: State, session: Session, at: Moment, reader: str) -> None:
+    """A badge opened or ended a session; at two readers within an impossible time, both sessions are marked."""
+    last = state.last_reads.get(session.person_ref)
+    elsewhere = last is not None and last.reader != reader and last.at.boot == at.boot
+    if last is not None and elsewhere and abs(at.ms - last.at.ms) < TWO_PLACES_MS:
+        state.two_places.update((last.session, session.id))
+        state.touched.update((last.session, session.id))
+    state.last_reads[session.person_ref] = LastRead(at, reader, session.id)
 
 
 @_follows(e.SessionOpened)
@@ -153,6 +193,8 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     state.sessions_by_reader.setdefault(body.reader, []).append(session.id)
     state.opened_in.setdefault(session.opened.boot, []).append(session.id)
     state.handed_over.pop(body.person_ref, None)
+    _tell(state, entry, body.person_ref)
+    _read_at(state, session, session.opened, session.reader)
     if body.process is not None:
         state.last_process[body.person_ref, body.machine] = body.process
     state.touched.update(state.open_by_machine[body.machine])
@@ -188,7 +230,7 @@ def _process_chosen(state: State, _entry: e.Entry, body: e.ProcessChosen) -> Non
 
 
 @_follows(e.SessionClosed)
-def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> None:
+def _session_closed(state: State, entry: e.Entry, body: e.SessionClosed) -> None:
     session = state.sessions[body.session]
     machine = state.machine(session.machine)
     session.closed = state.timeline.moment(body.at)
@@ -200,6 +242,11 @@ def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> Non
     state.open_by_machine[session.machine].remove(session.id)
     state.open_by_person[session.person_ref].remove(session.id)
     state.touched.add(session.id)
+    if session.closed_by != "person":
+        state.untold.setdefault(session.person_ref, []).append(session.id)
+    elif body.reason == "tap_out":
+        _tell(state, entry, session.person_ref)
+        _read_at(state, session, session.closed, body.reader or session.reader)
     if body.reason == "handover":
         state.handed_over.setdefault(session.person_ref, {})[session.machine] = session.id
 
@@ -207,6 +254,7 @@ def _session_closed(state: State, _entry: e.Entry, body: e.SessionClosed) -> Non
 @_follows(e.StillHere)
 def _still_here(state: State, _entry: e.Entry, body: e.StillHere) -> None:
     state.sessions[body.session].still_here = state.timeline.moment(body.at)
+    state.touched.add(body.session)
 
 
 @_follows(e.StateChanged)
@@ -271,9 +319,40 @@ def _session_reviewed(state: State, entry: e.Entry, body: e.SessionReviewed) -> 
             lag_ms=body.lag_ms,
             numbers=numbers,
             flags=flags,
+            mark=body.mark,
         )
     )
     state.touched.add(session.id)
+    if state.questions.pop(session.id, None) is not None:
+        state.touched_people.add(session.person_ref)
+
+
+@_follows(e.SessionQuestioned)
+def _session_questioned(state: State, entry: e.Entry, body: e.SessionQuestioned) -> None:
+    assert state.last is not None  # the moment of this entry
+    at_utc_ms = state.timeline.utc_ms(state.last)
+    state.questions[body.session] = Question(entry.seq, body.person_ref, at_utc_ms, body.text_hash)
+    state.touched.add(body.session)
+    state.touched_people.add(body.person_ref)
+
+
+@_follows(e.CompetencySigned)
+def _competency_signed(state: State, entry: e.Entry, body: e.CompetencySigned) -> None:
+    assert state.last is not None  # the moment of this entry
+    signed = SignOff(
+        seq=entry.seq,
+        programme=body.programme,
+        process=body.process,
+        competency=body.competency,
+        level=body.level,
+        by=body.by,
+        at_utc_ms=state.timeline.utc_ms(state.last),
+        how=body.how,
+        text_hash=body.text_hash,
+        mark=body.mark,
+    )
+    state.people[body.person_ref].sign_offs.append(signed)
+    state.touched_people.add(body.person_ref)
 
 
 @_follows(e.RecordReleased)

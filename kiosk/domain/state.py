@@ -31,6 +31,38 @@ FLAGS = (
 """Worst first (hours, section 6)."""
 
 
+class SignOff(NamedTuple):
+    """An instructor's judgement on a competency."""
+
+    seq: int
+    programme: str
+    process: str
+    competency: str
+    level: int
+    by: str
+    at_utc_ms: int
+    how: str
+    text_hash: str | None
+    mark: str | None
+
+
+class Question(NamedTuple):
+    """What a person says is wrong about their session, until a decision after it."""
+
+    seq: int
+    person_ref: str
+    at_utc_ms: int
+    text_hash: str | None
+
+
+class LastRead(NamedTuple):
+    """Where a person's badge opened or ended a session last."""
+
+    at: Moment
+    reader: str
+    session: int
+
+
 @dataclass
 class Person:
     """Who a reference stands for, as far as hours depend on it."""
@@ -42,6 +74,8 @@ class Person:
     qualifications: dict[str, str | None] = field(default_factory=dict)
     contracts: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     consents: dict[str, str | None] = field(default_factory=dict)
+    sign_offs: list[SignOff] = field(default_factory=list)
+    """In the order of signing; of each competency the last one stands."""
 
 
 @dataclass
@@ -83,6 +117,7 @@ class Decision(NamedTuple):
     lag_ms: int
     numbers: Credit
     flags: tuple[str, ...]
+    mark: str | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +140,8 @@ class Session:
     still_here: Moment | None = None
     manual: bool = False
     """Entered by an instructor: nothing but their word says that it was."""
+    told: int | None = None
+    """Closed by others: the entry of the person's next tap, which tells them."""
     decisions: list[Decision] = field(default_factory=list)
     released: dict[str, list[int]] = field(default_factory=dict)
     """By enterprise: the decisions (their entries' numbers) whose records were released."""
@@ -167,10 +204,19 @@ class State:
         self.handed_over: dict[str, dict[str, int]] = {}
         """Person to machine to the session that was handed over there and not yet told of."""
         self.person_seq: dict[tuple[str, str], int] = {}
+        self.questions: dict[int, Question] = {}
+        """By session, while no decision was made after it."""
+        self.untold: dict[str, list[int]] = {}
+        """By person: sessions that others or the system closed since their last tap."""
+        self.last_reads: dict[str, LastRead] = {}
+        self.two_places: set[int] = set()
+        """Sessions whose person's badge was read at two places within an impossible time."""
         self._terms: dict[tuple[str, str, str | None, str | None, str], Terms] = {}
         self.touched: set[int] = set()
         """Sessions whose numbers may have changed since the views were last written."""
         self.touched_machines: set[str] = set()
+        self.touched_people: set[str] = set()
+        """Whose qualifications, sign-offs or questions changed since then."""
 
     def machine(self, machine_id: str) -> MachineState:
         """A machine's state; made when first asked for, since a machine may leave the configuration."""

@@ -70,7 +70,10 @@ def picked(state: State, watch: Watch, now: Moment, pick: Picked) -> Iterator[e.
     if pick.reader not in state.book.readers or pick.machine not in state.book.machines:
         return
     timeout_ms = state.book.rules_at(pick.reader).choice_timeout_ms
-    waiting = watch.unpicked.pop(pick.reader, None)
+    waiting = watch.unpicked.get(pick.reader)
+    if waiting is not None and pick.person_ref not in (None, waiting.person_ref):
+        return  # another's read has come since; it goes on waiting for its own touch
+    watch.unpicked.pop(pick.reader, None)
     if waiting is not None and now.ms - waiting.at.ms < timeout_ms:
         person = state.people[waiting.person_ref]
         # A pick is a read at its own moment: what happened to the badge since the tap counts.
@@ -90,6 +93,8 @@ def _chosen(state: State, now: Moment, pick: Picked, timeout_ms: int) -> Iterato
     if not here or pick.process is None or pick.process == here[-1].process:
         return
     session = here[-1]
+    if pick.person_ref not in (None, session.person_ref):
+        return
     age_ms = state.timeline.axis(now) - state.timeline.axis(session.opened)
     if age_ms < timeout_ms and pick.process in state.book.processes_on(session.programme, session.machine):
         yield e.ProcessChosen(session.id, session.person_ref, pick.process)
@@ -147,39 +152,44 @@ def _at_machine(state: State, read: Read) -> Iterator[e.Body]:
     if here is not None:
         yield from _again(state, read, here)
         return
-    told = _untold_handover(state, read)
+    told = untold_handover(state, read)
     if told is not None:
         yield e.TapRead(read.reader, read.badge_ref, read.person.ref, read.machine, "handed_over", told.id)
         return
-    admission = _admit(state, read)
-    if admission.role is None:
+    admitted = admission(state, read)
+    if admitted.role is None:
         yield _refused(
             state,
             read.reader,
             read.badge_ref,
             read.person.ref,
             read.machine,
-            admission.reason,
+            admitted.reason,
             read.at,
-            admission.missing,
+            admitted.missing,
         )
         return
     for elsewhere in list(state.of_person(read.person.ref)):
         yield from close(state, elsewhere, "moved", "person", read.at, reader=read.reader)
-    if admission.handover is not None:
-        yield from close(state, admission.handover, "handover", "other", read.at)
-    yield from _open(state, read, admission)
+    if admitted.handover is not None:
+        yield from close(state, admitted.handover, "handover", "other", read.at)
+    yield from _open(state, read, admitted)
 
 
 def _again(state: State, read: Read, here: Session) -> Iterator[e.Body]:
-    age_ms = state.timeline.axis(read.at) - state.timeline.axis(here.opened)
-    if age_ms < machine_rule(state, read.machine).rules.no_toggle_ms:
+    if is_still_on(state, read, here):
         yield e.TapRead(read.reader, read.badge_ref, read.person.ref, read.machine, "still_on", here.id)
     else:
         yield from close(state, here, "tap_out", "person", read.at, reader=read.reader)
 
 
-def _untold_handover(state: State, read: Read) -> Session | None:
+def is_still_on(state: State, read: Read, here: Session) -> bool:
+    """Is the session so young that another read of the badge only tells of it?"""
+    age_ms = state.timeline.axis(read.at) - state.timeline.axis(here.opened)
+    return age_ms < machine_rule(state, read.machine).rules.no_toggle_ms
+
+
+def untold_handover(state: State, read: Read) -> Session | None:
     """The session that ended here today by handover, if the person has not been told nor opened any since."""
     session_id = state.handed_over.get(read.person.ref, {}).get(read.machine)
     if session_id is None:
@@ -190,7 +200,7 @@ def _untold_handover(state: State, read: Read) -> Session | None:
     return session if local_date(session.closed) == local_date(read.at) else None
 
 
-def _admit(state: State, read: Read) -> Admission:
+def admission(state: State, read: Read) -> Admission:
     """Admission (hours, section 3.5)."""
     rule = machine_rule(state, read.machine)
     if state.machine(read.machine).locked:
@@ -224,7 +234,7 @@ def missing_for(state: State, person: Person, rule: MachineRule, at: Moment) -> 
     return tuple(q for q in rule.requires if q not in held or (held[q] or today) < today)
 
 
-def _open(state: State, read: Read, admission: Admission) -> Iterator[e.Body]:
+def _open(state: State, read: Read, admitted: Admission) -> Iterator[e.Body]:
     choices = state.book.processes_on(read.person.programme, read.machine)
     last = state.last_process.get((read.person.ref, read.machine))
     process = next((p for p in (read.process, last, *choices) if p is not None and p in choices), None)
@@ -234,12 +244,12 @@ def _open(state: State, read: Read, admission: Admission) -> Iterator[e.Body]:
         machine=read.machine,
         programme=read.person.programme,
         process=process,
-        role=admission.role or "operator",
+        role=admitted.role or "operator",
         reader=read.reader,
         badge_ref=read.badge_ref,
         at=at,
         rules=state.rules.fingerprint,
-        missing=admission.missing,
+        missing=admitted.missing,
     )
     yield from crew_changed(state, read.machine, at)
 

@@ -156,5 +156,50 @@ _VIEWS = (
     """,
 )
 
-MIGRATIONS: dict[str, tuple[str, ...]] = {"m001_ledger_people_views": _LEDGER + _PEOPLE + _VIEWS}
+_PANEL = (
+    "ALTER TABLE users ADD COLUMN pin_hash TEXT",
+    "ALTER TABLE sessions ADD COLUMN decided_mark TEXT",
+    "ALTER TABLE sessions ADD COLUMN told INTEGER",
+    "ALTER TABLE sessions ADD COLUMN idle_at_ms INTEGER",
+    "CREATE INDEX sessions_told ON sessions (person_ref, told) WHERE told IS NOT NULL",
+    """
+    CREATE TABLE qualifications (
+        person_ref TEXT NOT NULL,
+        qualification TEXT NOT NULL,
+        until TEXT,
+        PRIMARY KEY (person_ref, qualification)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE sign_offs (
+        seq INTEGER PRIMARY KEY,
+        person_ref TEXT NOT NULL,
+        programme TEXT NOT NULL,
+        process TEXT NOT NULL,
+        competency TEXT NOT NULL,
+        level INTEGER NOT NULL,
+        "by" TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        how TEXT NOT NULL,
+        text_hash TEXT,
+        mark TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX sign_offs_person ON sign_offs (person_ref, seq)",
+    """
+    CREATE TABLE questions (
+        seq INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL,
+        person_ref TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        text_hash TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX questions_person ON questions (person_ref)",
+)
+
+MIGRATIONS: dict[str, tuple[str, ...]] = {
+    "m001_ledger_people_views": _LEDGER + _PEOPLE + _VIEWS,
+    "m002_apprentices_and_panel": _PANEL,
+}
 """Name to statements; the position from one is the file's `user_version`."""

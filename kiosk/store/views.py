@@ -52,6 +52,12 @@ class SessionView:
     decided_process: str | None = None
     batch: int | None = None
     """How many were decided in the same gesture."""
+    decided_mark: str | None = None
+    """`badge` where the instructor's badge alone said who decided."""
+    told: int | None = None
+    """Closed by others: the entry of the person's next tap, which tells them."""
+    idle_at_ms: int | None = None
+    """While open: when it will have stood idle too long if nothing changes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class Credit:
     pending_ms: int
 
 
+DERIVED = ("sessions", "machines", "outbox", "qualifications", "sign_offs", "questions")
+"""The tables that a rebuild makes again."""
 _COLUMNS = tuple(field.name for field in fields(SessionView))
 _JSON_COLUMNS = frozenset({"by_state", "uncredited", "flags"})
 _JSON_PLACES = tuple(place for place, name in enumerate(_COLUMNS) if name in _JSON_COLUMNS)
@@ -100,10 +108,9 @@ def put_machine(connection: sqlite3.Connection, machine: str, state: str, since_
 
 
 def clear(connection: sqlite3.Connection) -> None:
-    """Throw away all that is derived (sessions, machines, outbox); receipts and checkpoints stay."""
-    connection.execute("DELETE FROM sessions")
-    connection.execute("DELETE FROM machines")
-    connection.execute("DELETE FROM outbox")
+    """Throw away all that is derived; receipts and checkpoints stay."""
+    for table in DERIVED:
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
 
 
 @contextmanager
@@ -164,6 +171,14 @@ def person_day(connection: sqlite3.Connection, person_ref: str, local_date: str)
     """A person's sessions of one local date, by start."""
     rows = connection.execute(
         f"{_SELECT} WHERE person_ref = ? AND local_date = ? ORDER BY start_ms, session", (person_ref, local_date)
+    )
+    return _all(rows)
+
+
+def told_by(connection: sqlite3.Connection, person_ref: str, seq: int) -> list[SessionView]:
+    """The sessions that others or the system closed and that this tap of the person tells of, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE person_ref = ? AND told = ? ORDER BY start_ms, session", (person_ref, seq)
     )
     return _all(rows)
 

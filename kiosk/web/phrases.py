@@ -59,6 +59,7 @@ CLOSINGS = {
 FLAGS = {
     "clock_uncertain": N_("clock uncertain"),
     "overlap": N_("overlaps another session"),
+    "questioned": N_("questioned by the apprentice"),
     "status_lost": N_("machine signal lost"),
     "closed_by_system": N_("closed by the system"),
     "no_machine_time": N_("machine did not work"),
@@ -68,11 +69,13 @@ FLAGS = {
     "minor_limit": N_("limit for minors"),
     "same_time_pair": N_("two cards together again"),
 }
-"""Worst first, as in hours.md section 6."""
+"""Worst first, as in hours.md section 6, between the two marks of `kiosk.domain.flags.LIVE`."""
+    "two_places": N_("one card at two places at once"),
 
 FLAG_ICONS = {
     "clock_uncertain": "clock",
     "overlap": "overlap",
+    "questioned": "question",
     "status_lost": "signal-lost",
     "closed_by_system": "closed",
     "no_machine_time": "idle",
@@ -83,6 +86,7 @@ FLAG_ICONS = {
     "same_time_pair": "pair",
 }
 
+    "two_places": "alert",
 REVIEWS = {
     "pending": N_("waiting"),
     "approved": N_("approved"),

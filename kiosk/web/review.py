@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done
 from kiosk.domain.entries import REVIEW_REASONS
+from kiosk.domain.flags import QUESTIONED
 from kiosk.store.schema import open_reader
 from kiosk.web import phrases
 from kiosk.web.apps import account, request_language, services_of_app
@@ -49,7 +50,7 @@ def page(typed: Mapping[str, str]) -> str:
         language = request_language(services)
         shown = items(reading, rows, language, account().person_ref)
         offered = choices(reading, language, account().person_ref) if account().decides else None
-    waiting = [each for each in shown if each.review == "pending" and each.end]
+    waiting = [each for each in shown if each.end and (each.review == "pending" or QUESTIONED in each.flags)]
     clean = [each for each in waiting if not each.flags]
     return render_template(
         "staff/review.html",
@@ -57,7 +58,7 @@ def page(typed: Mapping[str, str]) -> str:
         clean=clean,
         approvable=sum(not each.own for each in clean),
         open=[each for each in shown if not each.end],
-        decided=[each for each in shown if each.review != "pending"],
+        decided=[each for each in shown if each.review != "pending" and QUESTIONED not in each.flags],
         review_reasons=REVIEW_REASONS,
         choices=offered,
         typed=typed,

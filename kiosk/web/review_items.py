@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiosk.domain.flags import QUESTIONED
 from kiosk.domain.manual import MANUAL_REASONS
-from kiosk.store import people
+from kiosk.store import learners, people
 from kiosk.store.views import SessionView
 from kiosk.web import phrases
 from kiosk.web.board import machine_name
@@ -59,6 +60,8 @@ class Item:
     """Its beginning as a form's date and time."""
     began_at: str
     """The same with the weekday."""
+    question: str
+    """What the person wrote when they said that it is wrong; else empty."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def _item(reading: Reading, row: SessionView, said: Words, own_ref: str | None, 
         entered=_entered(reading, row.session, said) if by_hand else "",
         began_field=local_field(row.start_ms, zone),
         began_at=weekday_time(row.start_ms, zone, said.language),
+        question=_question(reading, row) if QUESTIONED in row.flags else "",
     )
 
 
@@ -158,6 +162,11 @@ def _entered(reading: Reading, session: int, said: Words) -> str:
     reason = phrases.MANUAL_REASON_WORDS.get(body["reason"])
     why = [said.gettext(reason) if reason else body["reason"], reading.text(body["text_hash"])]
     return f"{user.name if user else NAMELESS}. {': '.join(each for each in why if each)}"
+
+
+def _question(reading: Reading, row: SessionView) -> str:
+    asked = learners.of_person(reading.connection, row.person_ref).questions
+    return next((reading.text(each.text_hash) or "" for each in asked if each.session == row.session), "")
 
 
 def _strip(reading: Reading, row: SessionView) -> list[dict[str, Any]]:
