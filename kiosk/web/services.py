@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiosk.commands import Command, Done
+from kiosk.web.visits import Visits
 from lab_config.model import Lab
 
 
@@ -56,3 +57,5 @@ class Services:
     secret_key: bytes = field(repr=False)
     simulate_tap: Callable[[str, str], None] | None = None
     """(reader, badge): puts a badge on a virtual reader's line; `LookupError` for an unknown reader. Only the demo."""
+    visits: Visits = field(default_factory=Visits, repr=False)
+    """Who stands at which reader: begun by the feed, used by the kiosk's pages."""
