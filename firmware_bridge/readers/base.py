@@ -28,9 +28,9 @@ class Rejected:
     """Bytes that are no badge.
 
     `reason`: `framing` (no whole frame: cut off, lost bytes, start in mid-frame), `checksum`, `too_long` (no end within
-    256 bytes), `format` (a whole line, but no number of the configured form) `noise` (an id of zeros, or bytes that nothing
-    would send), `reader_error` (the reader itself reports a fault) or, of a PN532, `length_checksum`, `data_checksum`,
-    `no_sof` (a frame without its start code) and `tfi` (a frame of neither side).
+    256 bytes), `format` (a whole line, but no number of the configured form), `noise` (an id of zeros, or bytes that
+    nothing would send), `reader_error` (the reader itself reports a fault) or, of a PN532, `length_checksum`,
+    `data_checksum`, `no_sof` (a frame without its start code) and `tfi` (a frame of neither side).
     """
 
     reason: str
