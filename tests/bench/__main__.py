@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from tests.bench.process import (
     as_installed,
     entries_by_type,
     forget_files,
+    free_ports,
     get,
     ledger_size,
     run_command,
@@ -118,7 +118,7 @@ def _site(folder: Path, parts: ExitStack) -> Site:
     workshop = Workshop(readers, machines)
     parts.callback(workshop.stop)
     workshop.start()
-    screen, staff = _free_ports()
+    screen, staff = free_ports()
     ports = {machine: reader.port for machine, reader in readers.items()}
     statuses = {machine: each.status for machine, each in machines.items()}
     config = lab.write_lab(folder, lab.Listens(screen, staff, broker.port, ports, statuses))
@@ -157,13 +157,6 @@ def _use(site: Site, taps: int) -> tuple[list[figures.Figure], list[figures.Figu
 
 def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return int(first.getsockname()[1]), int(second.getsockname()[1])
 
 
 if __name__ == "__main__":

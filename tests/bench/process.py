@@ -233,6 +233,14 @@ def forget_files(*folders: Path) -> None:
                     os.close(descriptor)
 
 
+def free_ports() -> tuple[int, int]:
+    """Two that nobody listens at now."""
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return int(first.getsockname()[1]), int(second.getsockname()[1])
+
+
 def ledger_size(data: Path) -> int:
     """How many entries there are."""
     with closing(open_reader(data / DATABASE)) as connection:
