@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_bridge.delivery import Deliver
-from firmware_bridge.machines.base import Asked, Dialect, Gone, Reported, Told
+from firmware_bridge.machines.base import UNMAPPED, Asked, Dialect, Gone, Reported, Told
 from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX
 from firmware_bridge.mqtt_client import (
     Broker,
@@ -89,6 +89,8 @@ class MqttLink:
         self._routes = Routes({index: dialect.topics() for index, (_, dialect) in enumerate(self._machines)})
         self._filters = fewest(topic for _, dialect in self._machines for topic in dialect.topics())
         self._outcomes: dict[str, Counter[str]] = {machine: Counter() for machine, _ in self._machines}
+        self._unmapped: dict[str, str] = {}
+        """Per machine, the last value that no table lists."""
         self._totals: Counter[str] = Counter()
         self._connected: bool | None = None
         self._problem = ""
@@ -143,6 +145,10 @@ class MqttLink:
     def counts(self) -> dict[str, dict[str, int]]:
         """Per machine, how many messages were reported, gone, ignored, rejected or unmapped."""
         return {machine: dict(outcomes) for machine, outcomes in self._outcomes.items()}
+
+    def unmapped(self) -> dict[str, str]:
+        """Per machine, the last value that is in no table; none where all are."""
+        return dict(self._unmapped)
 
     def totals(self) -> dict[str, int]:
         """Of the link: messages, too_long, bad_topic, connections, asked, silences, unreadable, dropped_publish."""
@@ -388,6 +394,8 @@ class MqttLink:
                     self._ask(client, told)
                     continue
                 self._outcomes[machine][_outcome(told)] += 1
+                if isinstance(told, Reported) and told.unmapped:
+                    self._unmapped[machine] = told.detail.removeprefix(UNMAPPED)
                 observation = _observation(machine, told, message.retain)
                 if observation is not None:
                     observations.append(observation)

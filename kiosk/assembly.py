@@ -17,6 +17,7 @@ from firmware_bridge import registry
 from firmware_bridge.mqtt_client import Broker, Presence
 from firmware_bridge.mqtt_link import MqttLink
 from firmware_bridge.observations import Observation, ReaderChanged
+from firmware_bridge.probe.rhythm import Rhythms
 from firmware_bridge.serial_link import SerialLink
 from kiosk.clerk import Clerk
 from kiosk.clock import Clock, SystemClock
@@ -37,7 +38,7 @@ from lab_config.model import Lab, Mqtt
 if TYPE_CHECKING:
     from kiosk.web.feed import Feed
     from kiosk.web.server import Server
-    from kiosk.web.services import KioskStatus
+    from kiosk.web.services import KioskStatus, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Kiosk:
         end_the_process_with_any_thread()
         self._inbox = Inbox(self.clock)
         self._reader_words: dict[str, ReaderChanged] = {}
+        self._rhythms = Rhythms()
         self._feed: Feed | None = None
         self._servers: list[Server] = []
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
@@ -199,6 +201,7 @@ class Kiosk:
             self._reader_words[observation.reader] = observation
         else:
             self._inbox.deliver(observation, on_stored)
+            self._rhythms.take(observation, self.clock.stamp().boot_ms)
 
     def _committed(self, entries: Sequence[Entry]) -> None:
         """In the clerk's thread, after each commit: wake the streams, answer at the panels, tell the broker."""
@@ -220,8 +223,9 @@ class Kiosk:
         counters["ledger_inspected_entries"] = self._inspector.looked_at
         for reader, link in zip(self.lab.readers, self._serial, strict=True):
             word = self._reader_words.get(reader.id)
-            readers[reader.id] = ReaderStatus(link.connected, word.detail if word is not None else "")
-            counters.update({f"serial_{name}_total": count for name, count in link.counts().items()})
+            detail, counts = word.detail if word is not None else "", link.counts()
+            readers[reader.id] = ReaderStatus(link.connected, detail, counts["frames"], link.rejected())
+            counters.update({f"serial_{name}_total": count for name, count in counts.items()})
         if self._mqtt is not None:
             counters.update({f"mqtt_{name}_total": count for name, count in self._mqtt.totals().items()})
             for outcomes in self._mqtt.counts().values():
@@ -234,9 +238,21 @@ class Kiosk:
             panel_detail=self._voice.problem,
             readers=readers,
             machines_heard=dict(self._clerk.heard_utc_ms),
+            sources=self._sources(),
             counters=counters,
             clock_synced=self.clock.stamp().synced,
         )
+
+    def _sources(self) -> dict[str, SourceStatus]:
+        from kiosk.web.services import SourceStatus  # noqa: PLC0415 - see _start_web
+
+        if self._mqtt is None:
+            return {}
+        counts, unmapped = self._mqtt.counts(), self._mqtt.unmapped()
+        return {
+            machine: SourceStatus(self._rhythms.period_ms(machine), outcomes, unmapped.get(machine, ""))
+            for machine, outcomes in counts.items()
+        }
 
 
 def broker(mqtt: Mqtt) -> Broker:

@@ -14,7 +14,7 @@ from web_fixtures import HOUR, MINUTE, NOON, PASSWORD, World, a_busy_morning, a_
 from kiosk.web.apps import create_kiosk_app, create_staff_app
 from kiosk.web.feed import Feed
 from kiosk.web.server import Server
-from kiosk.web.services import KioskStatus, ReaderStatus
+from kiosk.web.services import KioskStatus, ReaderStatus, SourceStatus
 from tests.browser import chromium as start_chromium
 
 pytestmark = pytest.mark.browser
@@ -260,3 +260,32 @@ def test_the_sign_in_page_is_plain(world: World, chromium: Browser) -> None:
         page.goto(address)
         shoot(page, "login-1024")
         assert page.url.endswith("/login?next=%2Freview")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_the_page_of_machines_fits_in_every_language(
+    chromium: Browser, world: World, width: int, language: str
+) -> None:
+    world.status = KioskStatus(
+        recording=True,
+        broker=True,
+        readers={
+            "mill-1": ReaderStatus(True, "", 41),
+            "lathe-1": ReaderStatus(
+                False, "/dev/x is not there; plug the reader in", 12, {"checksum": 3, "framing": 1}
+            ),
+        },
+        machines_heard={"mill-1": NOON, "lathe-1": NOON - 30 * HOUR},
+        sources={
+            "mill-1": SourceStatus(10_000, {"reported": 2_000, "ignored": 4}),
+            "lathe-1": SourceStatus(300_000, {"reported": 3, "unmapped": 2}, "AUFWAERMPHASE_OHNE_ENDE_" * 2),
+        },
+    )
+    a_busy_morning(world)
+    with a_staff_side(world) as address, a_page(chromium, (width, 900), language) as page:
+        sign_in(page, address)
+        page.goto(f"{address}/machines")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        shoot(page, f"machines-{language}-{width}", whole=True)
+    assert wide <= width

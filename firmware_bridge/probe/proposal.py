@@ -27,7 +27,7 @@ def reader_lines(port: str, candidate: Candidate, baud: int) -> list[str]:
 
 
 def machine_lines(heard: Heard, words: Mapping[str, object], name: str) -> list[str]:
-    """A `[[machine]]` table; what nobody can know yet is a comment. `words`: the values that a described source said."""
+    """A `[[machine]]` table; what nobody can know yet is a comment. `words`: what a described source said."""
     options = dict(heard.options)
     notes = []
     if "states" in options:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from firmware_bridge.observations import BrokerChanged, MachineReported, Observation
+
 GAPS_KEPT = 32
 GAPS_MIN = 2
 EXCUSED = 8
@@ -39,3 +41,26 @@ class Rhythm:
 def too_short(stale_after_ms: int | None, period_ms: int | None) -> bool:
     """Is `stale_after` less than 2.5 times what was measured, so that one lost message makes the machine unknown?"""
     return stale_after_ms is not None and period_ms is not None and stale_after_ms < ROOM * period_ms
+
+
+class Rhythms:
+    """Of all machines of a kiosk, from what its links deliver."""
+
+    def __init__(self) -> None:
+        self._by_machine: dict[str, Rhythm] = {}
+
+    def take(self, observation: Observation, at_ms: int) -> None:
+        """Something was heard. What a broker had kept is no sign of life; while it was away nothing could be heard."""
+        match observation:
+            case MachineReported(machine=machine, retained=False):
+                self._by_machine.setdefault(machine, Rhythm()).heard(at_ms)
+            case BrokerChanged(connected=False):
+                for rhythm in self._by_machine.values():
+                    rhythm.interrupted()
+            case _:
+                pass
+
+    def period_ms(self, machine: str) -> int | None:
+        """The longest usual silence of a machine's source; None until it was measured."""
+        rhythm = self._by_machine.get(machine)
+        return None if rhythm is None else rhythm.period_ms

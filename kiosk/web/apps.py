@@ -73,6 +73,7 @@ def create_staff_app(services: Services) -> Flask:
     """The instructors' side: everything behind an account."""
     from kiosk.web.by_hand import by_hand  # noqa: PLC0415 - the blueprints know this module
     from kiosk.web.login import login  # noqa: PLC0415
+    from kiosk.web.machines import machines  # noqa: PLC0415
     from kiosk.web.review import review  # noqa: PLC0415
 
     app = _plain_app(services)
@@ -122,6 +123,7 @@ def create_staff_app(services: Services) -> Flask:
     app.register_blueprint(login)
     app.register_blueprint(review)
     app.register_blueprint(by_hand)
+    app.register_blueprint(machines)
     return app
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def N_(message: str) -> str:  # noqa: N802 - the name that message extraction looks for
     """Marks `message` for extraction; it is translated when it is shown."""
@@ -57,9 +59,9 @@ CLOSINGS = {
 """Why a session closed."""
 
 FLAGS = {
+    "questioned": N_("questioned by the apprentice"),
     "clock_uncertain": N_("clock uncertain"),
     "overlap": N_("overlaps another session"),
-    "questioned": N_("questioned by the apprentice"),
     "status_lost": N_("machine signal lost"),
     "closed_by_system": N_("closed by the system"),
     "no_machine_time": N_("machine did not work"),
@@ -68,14 +70,14 @@ FLAGS = {
     "corrected": N_("corrected"),
     "minor_limit": N_("limit for minors"),
     "same_time_pair": N_("two cards together again"),
+    "two_places": N_("one card at two places at once"),
 }
 """Worst first, as in hours.md section 6, between the two marks of `kiosk.domain.flags.LIVE`."""
-    "two_places": N_("one card at two places at once"),
 
 FLAG_ICONS = {
+    "questioned": "question",
     "clock_uncertain": "clock",
     "overlap": "overlap",
-    "questioned": "question",
     "status_lost": "signal-lost",
     "closed_by_system": "closed",
     "no_machine_time": "idle",
@@ -84,9 +86,9 @@ FLAG_ICONS = {
     "corrected": "pencil",
     "minor_limit": "alert",
     "same_time_pair": "pair",
+    "two_places": "alert",
 }
 
-    "two_places": "alert",
 REVIEWS = {
     "pending": N_("waiting"),
     "approved": N_("approved"),
@@ -163,6 +165,47 @@ NOT_RECORDING = {
     "history_damaged": N_("The disk has lost something that was recorded. Call the instructor."),
 }
 """Why nothing is recorded, by `KioskStatus.reason`; a reason that is not here is shown as it stands."""
+
+OUTCOMES = {
+    "reported": N_("messages understood"),
+    "unmapped": N_("values not explained"),
+    "gone": N_("said goodbye"),
+    "ignored": N_("messages about other things"),
+    "rejected": N_("messages not understood"),
+}
+"""What became of a machine's messages."""
+
+REJECTIONS = {
+    "framing": N_("cut off"),
+    "checksum": N_("wrong checksum"),
+    "too_long": N_("too long"),
+    "format": N_("wrong form"),
+    "noise": N_("noise"),
+}
+"""Why a reader's bytes were no badge; a reason that is not here is shown as it stands."""
+
+READER_TROUBLES = (
+    (re.compile(r" is not there; "), N_("The port is not there. Plug the reader in.")),
+    (re.compile(r" may not be opened; "), N_("The kiosk may not open the port. Tell the administrator.")),
+    (re.compile(r" is held by another program; "), N_("Another program holds the port. Tell the administrator.")),
+    (re.compile(r" went away; "), N_("The reader went away. Plug it in again.")),
+    (re.compile(r" failed: "), N_("The port failed. Check the cable.")),
+    (re.compile(r" cannot be a port: "), N_("This cannot be a port. Tell the administrator.")),
+    (
+        re.compile(r" more bytes than a reader can send; "),
+        N_("More comes than a reader can send. Unplug it and check it."),
+    ),
+    (re.compile(r" the reader does not answer; "), N_("The reader does not answer. Check its power and its wires.")),
+    (
+        re.compile(r" seems to send at (?P<speed>\d+), "),
+        N_("Nothing can be read: the reader seems to send at another speed, %(speed)s baud. Tell the administrator."),
+    ),
+    (
+        re.compile(r" never a whole frame| arrive as UTF-8 text; "),
+        N_("Bytes arrive, but nothing can be read. Check the protocol, the speed and the wires."),
+    ),
+)
+"""What a reader's link says in `ReaderStatus.detail`, for people; what is not here is shown as it stands."""
 
 LANGUAGE_NAMES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
 """Each in its own language, so never translated."""

@@ -16,9 +16,10 @@ from kiosk.domain.flags import QUESTIONED
 from kiosk.store.schema import open_reader
 from kiosk.web import phrases
 from kiosk.web.apps import account, request_language, services_of_app
+from kiosk.web.machines import troubles
 from kiosk.web.reading import Reading
 from kiosk.web.review_items import Item, choices, items, worst_first
-from kiosk.web.words import parse_hours_minutes
+from kiosk.web.words import parse_hours_minutes, words
 
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
@@ -62,6 +63,7 @@ def page(typed: Mapping[str, str]) -> str:
         review_reasons=REVIEW_REASONS,
         choices=offered,
         typed=typed,
+        troubles=troubles(services, words(language)),
     )
 
 

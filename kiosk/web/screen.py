@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
 from flask_babel import gettext
 
+from firmware_bridge.probe.rhythm import too_short
 from kiosk.store.schema import StoreError, open_reader
 from kiosk.web.apps import request_language, services_of_app
 from kiosk.web.board import BoardView, machine_name
 from kiosk.web.feed import Feed
 from kiosk.web.reading import Reading, disk_is_away
-from kiosk.web.services import KioskStatus, Services
+from kiosk.web.services import KioskStatus, ReaderStatus, Services, SourceStatus
 from kiosk.web.words import clock_time, words
 
 screen = Blueprint("screen", __name__)
@@ -97,7 +98,8 @@ def health() -> tuple[Response, int]:
         "ok": ok,
         "recording": status.recording,
         "reason": status.reason,
-        "readers": {each: {"connected": r.connected, "detail": r.detail} for each, r in status.readers.items()},
+        "readers": {name: _reader(each) for name, each in status.readers.items()},
+        "sources": {name: _source(services, name, each) for name, each in status.sources.items()},
         "broker": status.broker,
         "broker_detail": status.broker_detail,
         "panel_detail": status.panel_detail,
@@ -109,6 +111,25 @@ def health() -> tuple[Response, int]:
     response = jsonify(body)
     response.headers["Cache-Control"] = "no-store"
     return response, 200 if ok else 503
+
+
+def _reader(status: ReaderStatus) -> dict[str, Any]:
+    return {
+        "connected": status.connected,
+        "detail": status.detail,
+        "frames": status.frames,
+        "rejected": dict(status.rejected),
+    }
+
+
+def _source(services: Services, machine: str, status: SourceStatus) -> dict[str, Any]:
+    stale_after_ms = services.lab.machine(machine).rules.stale_after_ms
+    return {
+        "period_ms": status.period_ms,
+        "stale_after_ms": stale_after_ms,
+        "stale_after_too_short": too_short(stale_after_ms, status.period_ms),
+        "messages": dict(status.outcomes),
+    }
 
 
 @screen.get("/metrics")
@@ -135,6 +156,19 @@ def _gauges(status: KioskStatus, numbers: dict[str, int] | None, streams: int) -
             _line("sheber_undelivered", numbers["undelivered"]),
         ]
     lines += [_line("sheber_reader_connected", each.connected, reader=name) for name, each in status.readers.items()]
+    for name, each in status.readers.items():
+        lines.append(_line("sheber_reader_frames_total", each.frames, reader=name))
+        lines += [
+            _line("sheber_reader_rejected_total", count, reader=name, reason=reason)
+            for reason, count in sorted(each.rejected.items())
+        ]
+    for machine, source in status.sources.items():
+        if source.period_ms is not None:
+            lines.append(_line("sheber_machine_period_ms", source.period_ms, machine=machine))
+        lines += [
+            _line("sheber_machine_messages_total", count, machine=machine, outcome=outcome)
+            for outcome, count in sorted(source.outcomes.items())
+        ]
     lines += [
         _line("sheber_machine_heard_ms", heard, machine=name)
         for name, heard in status.machines_heard.items()

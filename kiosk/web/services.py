@@ -18,7 +18,23 @@ class ReaderStatus:
     connected: bool
     """Is the port open and read right now?"""
     detail: str = ""
-    """Why not, in words for the log and `/health`."""
+    """Why not, or what seems wrong with its line, in words for the log and `/health`."""
+    frames: int = 0
+    """Whole, checked frames with a badge in them, since the start."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """What was rejected since the start, by reason."""
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """One machine's source of states as the link to the broker sees it."""
+
+    period_ms: int | None = None
+    """The longest silence that is usual for it, measured; `None` until it was."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """Messages since the start: `reported`, `gone`, `ignored`, `rejected`, `unmapped`."""
+    unmapped: str = ""
+    """The last value that no table lists."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,8 @@ class KioskStatus:
     readers: Mapping[str, ReaderStatus] = field(default_factory=dict)
     machines_heard: Mapping[str, int | None] = field(default_factory=dict)
     """When each machine was last heard, UTC ms of the domain's clock."""
+    sources: Mapping[str, SourceStatus] = field(default_factory=dict)
+    """By machine; a machine without a source is not in it."""
     counters: Mapping[str, int] = field(default_factory=dict)
     """Counts for `/metrics`, by name (`taps_total`, `frames_rejected_total`); never anything about a person."""
     clock_synced: bool = True
