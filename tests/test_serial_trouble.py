@@ -12,6 +12,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from hours_fixtures import Kiosk, lab, machine
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from firmware_bridge.line_watch import LineWatch, complaint, slower_speed
 from firmware_bridge.observations import BadgeSeen, ReaderChanged
@@ -162,6 +165,36 @@ def test_ten_thousand_other_badges_a_second_are_fifty_and_are_not_remembered() -
     passed = sum(thinning.passes(f"{number:010X}", number / 10_000) for number in range(1, 50_000))
     assert passed <= 5 * 50 + READER_AT_ONCE
     assert len(thinning._badges_full_at_s) <= KEPT
+
+
+@given(
+    reader=st.sampled_from(["mill", "twice"]),
+    visits=st.lists(
+        st.tuples(
+            st.sampled_from(["ann", "ben", "stranger"]),
+            st.integers(0, 20_000),
+            st.integers(1, 400),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_thinned_out_changes_no_entry(reader: str, visits: list[tuple[str, int, int]]) -> None:
+    # An RDM6300 sends every 65 ms while a card is there (wire formats, quirk 1).
+    frames, at, last = [], 1_000, {}
+    for who, gap_ms, times in visits:
+        at += gap_ms
+        # Not so near to the de-bounce of 3 s that a last sight a little older tips it.
+        assume(abs(at - last.get(who, -10_000) - 3_000) > 300)
+        frames += [(at + 65 * time, who) for time in range(times)]
+        at = last[who] = frames[-1][0]
+    every, some, thinning = Kiosk(lab(machine("mill"))), Kiosk(lab(machine("mill"))), Thinning()
+    for at, who in frames:
+        every.tap(at, who, reader)
+        if thinning.passes(who, at / 1_000):
+            some.tap(at, who, reader)
+    assert [entry.body for entry in some.entries] == [entry.body for entry in every.entries]
 
 
 @pytest.mark.parametrize("what", ["one badge", "other badges", "garbage"])
