@@ -1,0 +1,1 @@
+"""Acme's badge reader and machine monitor, for Sheber. Everything here is invented."""
