@@ -39,6 +39,8 @@ class DecideSession:
     """Free text; kept beside the ledger, which gets its salted hash."""
     credited_ms: int | None = None
     process: str | None = None
+    mark: str | None = None
+    """`badge` where the panel asked for no PIN (contract, section 8)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class EnterManual:
     """A code of `kiosk.domain.manual.MANUAL_REASONS`."""
     text: str = ""
     """Free text; kept beside the ledger, which gets its salted hash."""
+    mark: str | None = None
+    """`badge` where the panel asked for no PIN (contract, section 8)."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,91 @@ class GrantQualification:
     qualification: str
     until: str | None
     by: str
+    mark: str | None = None
+    """`badge` where the panel asked for no PIN (contract, section 8)."""
+
+
+@dataclass(frozen=True)
+class PickMachine:
+    """A touch on a reader's screen: a machine for the read that waits, or another process for the session just opened.
+
+    Where `person_ref` says whose screen was touched, another's read is never taken.
+    """
+
+    reader: str
+    machine: str
+    process: str | None = None
+    person_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class AskChoices:
+    """What could this person do where? Answered by `Done.value`, a tuple of `kiosk.domain.choices.MachineChoice`."""
+
+    person_ref: str
+
+
+@dataclass(frozen=True)
+class TouchStillHere:
+    """The idle warning of an open session was touched."""
+
+    session: int
+
+
+@dataclass(frozen=True)
+class QuestionSession:
+    """The person says that what is recorded of their own session is wrong."""
+
+    session: int
+    person_ref: str
+    text: str = ""
+    """Free text; kept beside the ledger, which gets its salted hash."""
+
+
+@dataclass(frozen=True)
+class SignCompetency:
+    """An instructor's judgement on one competency of the person's programme (hours, section 9)."""
+
+    person_ref: str
+    competency: str
+    level: int
+    """0 not shown, 1 with help, 2 alone, 3 can teach it."""
+    by: str
+    text: str = ""
+    how: str = "web"
+    """One of `kiosk.domain.competence.HOW`."""
+    mark: str | None = None
+    """`badge` where the panel asked for no PIN (contract, section 8)."""
+
+
+@dataclass(frozen=True)
+class HoldBriefing:
+    """A safety briefing for a group; `until` is its last valid day, ISO, or None for ever. All of them or none.
+
+    `Done.value` is the batch that the entries have in common.
+    """
+
+    briefing: str
+    """As machines require it: `briefing:cnc`."""
+    person_refs: tuple[str, ...]
+    until: str | None
+    by: str
+    mark: str | None = None
+    """`badge` where the panel asked for no PIN (contract, section 8)."""
+
+
+@dataclass(frozen=True)
+class EnrolSeen:
+    """The unknown badge seen last at a reader is given to a person; `replace` blocks those they had.
+
+    `Done.value` is `{"badge_ref": .., "refused": [{"seq", "utc_ms", "reader", "machine"}, ..]}`: the taps of that badge
+    that were refused before, oldest first. Its number never leaves the clerk.
+    """
+
+    reader: str
+    person_id: str
+    by: str
+    replace: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +258,22 @@ class AddUser:
 
 
 @dataclass(frozen=True)
+class LinkUser:
+    """An account is a person's: their badge opens the panel for it, and nobody decides on their own sessions."""
+
+    name: str
+    person_id: str
+
+
+@dataclass(frozen=True)
+class SetPin:
+    """Replaces the PIN that an account's owner types at the panel, beside their badge; an argon2id hash."""
+
+    name: str
+    pin_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SetPassword:
     """Replaces an account's password hash."""
 
@@ -208,11 +313,20 @@ Command = (
     | CloseSession
     | LockMachine
     | GrantQualification
+    | PickMachine
+    | AskChoices
+    | TouchStillHere
+    | QuestionSession
+    | SignCompetency
+    | HoldBriefing
+    | EnrolSeen
     | ImportPeople
     | BlockBadge
     | AssignBadge
     | AddUser
     | SetPassword
+    | LinkUser
+    | SetPin
     | StoreCheckpoint
     | StoreReceipt
     | CheckDisclosure

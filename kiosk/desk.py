@@ -21,6 +21,7 @@ from kiosk.inbox import Asked, Heard, Item
 from kiosk.projection import project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
+from kiosk.seen import SeenBadges
 from kiosk.snapshot import Memory, keep_after, rows_written
 from kiosk.store import people
 from kiosk.store.heritage import Heritage, inherit
@@ -50,10 +51,11 @@ class Desk:
         self.core = Core(refs.new_nonce)
         self._badge_refs: dict[str, str] = {}
         self._strangers: dict[str, str] = {}
+        self._seen = SeenBadges()
         self._new: list[Entry] = []
         try:
             self.core.state, self._held = memory.recall(self._connection)
-            self._registrar = Registrar(self._connection, self.core.state)
+            self._registrar = Registrar(self._connection, self.core.state, self._seen)
             self._badge_refs = {badge.uid: badge.badge_ref for badge in people.badges(self._connection)}
         except BaseException:
             self.close()  # with its lock, or nobody could ever open the database again
@@ -229,6 +231,7 @@ class Desk:
         if seq != entry.seq:
             raise RuntimeError(f"entry {entry.seq} landed at {seq}: another process wrote to this ledger")
         queue_released(self._connection, entry)
+        self._seen.note(entry)
         self._new.append(entry)
 
     def _settle(self, stamp: Stamp, *, heartbeat: bool = False) -> list[Entry]:

@@ -7,7 +7,6 @@ not at all.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from datetime import date
 
 from kiosk import commands as c
@@ -20,24 +19,34 @@ from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.domain.reviews import may_leave
 from kiosk.domain.state import Session, State
 from kiosk.projection import project
+from kiosk.seen import SeenBadges
+from kiosk.shopfloor import Shopfloor
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
+from kiosk.vouching import Hear, refuse_oneself, refuse_other_roles, refuse_unmarked, written
 
 ROLES = ("instructor", "lead", "admin", "auditor")
-VOUCHING = ("instructor", "lead")
-TEXT_LETTERS_MAX = 2_000
 
-Hear = Callable[[o.Observation], tuple[int, ...]]
-"""Hands an observation to the domain; returns the numbers of the entries it made."""
+
+TouchCommand = (
+    c.PickMachine
+    | c.AskChoices
+    | c.TouchStillHere
+    | c.QuestionSession
+    | c.SignCompetency
+    | c.HoldBriefing
+    | c.EnrolSeen
+)
 
 
 class Registrar:
     """Carries out commands on one writing connection."""
 
-    def __init__(self, connection: sqlite3.Connection, state: State) -> None:
+    def __init__(self, connection: sqlite3.Connection, state: State, seen: SeenBadges) -> None:
         self._connection = connection
         self._state = state
+        self._shopfloor = Shopfloor(connection, state, seen)
 
     def perform(self, command: Command, stamp: Stamp, hear: Hear) -> Done:
         """Carry out one command; `CommandRefused` where it cannot be."""
@@ -54,7 +63,7 @@ class Registrar:
                 case c.CloseSession():
                     return self._close(command, hear)
                 case c.LockMachine():
-                    self._refuse_other_roles(command.by)
+                    refuse_other_roles(self._connection, command.by)
                     return Done(hear(o.LockAsked(command.machine, command.locked, command.by)))
                 case c.GrantQualification():
                     return self._grant(command, hear)
@@ -66,6 +75,17 @@ class Registrar:
                     return self._assign(command, hear)
                 case c.AddUser():
                     return self._add_user(command, stamp)
+                case c.LinkUser():
+                    person = people.person_by_id(self._connection, command.person_id)
+                    if person is None:
+                        raise CommandRefused("unknown_person", command.person_id)
+                    if not people.link_user(self._connection, command.name, person.person_ref):
+                        raise CommandRefused("unknown_user", command.name)
+                    return Done()
+                case c.SetPin():
+                    if not people.set_pin(self._connection, command.name, command.pin_hash):
+                        raise CommandRefused("unknown_user", command.name)
+                    return Done()
                 case c.SetPassword():
                     if not people.set_password(self._connection, command.name, command.password_hash):
                         raise CommandRefused("unknown_user", command.name)
@@ -80,10 +100,30 @@ class Registrar:
                     return Done()
                 case c.CheckDisclosure():
                     return self._may_leave(command, stamp)
+                case _:
+                    return self._touched(command, stamp, hear)
         except o.DecisionRefused as refused:
             raise CommandRefused(refused.code, refused.detail) from refused
         except StoreError as error:
             raise CommandRefused("store", str(error)) from error
+
+    def _touched(self, command: TouchCommand, stamp: Stamp, hear: Hear) -> Done:
+        """What is touched at a kiosk."""
+        match command:
+            case c.PickMachine():
+                return self._shopfloor.pick(command, hear)
+            case c.AskChoices():
+                return self._shopfloor.choices(command, stamp)
+            case c.TouchStillHere():
+                return self._shopfloor.still_here(command, stamp, hear)
+            case c.QuestionSession():
+                return self._shopfloor.question(command, hear)
+            case c.SignCompetency():
+                return self._shopfloor.sign(command, hear)
+            case c.HoldBriefing():
+                return self._shopfloor.brief(command, stamp, hear)
+            case c.EnrolSeen():
+                return self._shopfloor.enrol(command, stamp, hear)
 
     def _may_leave(self, command: c.CheckDisclosure, stamp: Stamp) -> Done:
         """Consent and contract as they stand now, not as they stood when the record was released."""
@@ -112,13 +152,12 @@ class Registrar:
     def _enter_manual(self, command: c.EnterManual, hear: Hear) -> Done:
         if command.reason not in MANUAL_REASONS:
             raise CommandRefused("reason_missing")
-        if len(command.text) > TEXT_LETTERS_MAX:
-            raise CommandRefused("text_too_long")
+        refuse_unmarked(command.mark)
+        words = written(command.text)
         person_ref = self._other_person(command.person_id, command.by)
         machine = self._state.book.machines.get(command.machine)
         if machine is not None and command.end_ms - command.start_ms > machine.rules.max_session_ms:
             raise CommandRefused("longer_than_allowed", command.machine)  # a slip of the date, most likely
-        salt = refs.new_salt()
         seqs = hear(
             o.ManualAsked(
                 person_ref,
@@ -128,11 +167,11 @@ class Registrar:
                 command.end_ms,
                 command.by,
                 command.reason,
-                text_hash=people.text_hash(command.text, salt) if command.text else None,
+                text_hash=words.hash,
+                mark=command.mark,
             )
         )
-        if command.text:
-            people.store_text(self._connection, command.text, salt)
+        words.keep(self._connection)
         return Done(seqs)
 
     def _date_boot(self, command: c.DateBoot, stamp: Stamp, hear: Hear) -> Done:
@@ -159,53 +198,47 @@ class Registrar:
             date.fromisoformat(command.until or "9999-12-31")
         except ValueError:
             raise CommandRefused("bad_date", str(command.until)) from None
-        return Done(hear(o.QualificationHeld(person_ref, command.qualification, command.until, command.by)))
+        refuse_unmarked(command.mark)
+        held = o.QualificationHeld(person_ref, command.qualification, command.until, command.by, mark=command.mark)
+        return Done(hear(held))
+
+    def _other_person(self, person_id: str, by: str) -> str:
+        """The reference of a person whom this instructor may vouch for: anybody but themselves."""
+        refuse_other_roles(self._connection, by)
+        person = people.person_by_id(self._connection, person_id)
+        if person is None:
+            raise CommandRefused("unknown_person", person_id)
+        refuse_oneself(self._connection, person.person_ref, by)
+        return person.person_ref
 
     def _session(self, session_id: int, by: str) -> Session:
         """A session that this instructor may do something about."""
-        self._refuse_other_roles(by)
+        refuse_other_roles(self._connection, by)
         self._refuse_own((session_id,), by)
         session = self._state.sessions.get(session_id)
         if session is None:
             raise CommandRefused("unknown_session", str(session_id))
         return session
 
-    def _other_person(self, person_id: str, by: str) -> str:
-        """The reference of a person whom this instructor may vouch for: anybody but themselves."""
-        self._refuse_other_roles(by)
-        person = people.person_by_id(self._connection, person_id)
-        if person is None:
-            raise CommandRefused("unknown_person", person_id)
-        user = people.user_by_ref(self._connection, by)
-        if user is not None and user.person_ref == person.person_ref:
-            raise CommandRefused("own_session", person_id)
-        return person.person_ref
-
-    def _refuse_other_roles(self, by: str) -> None:
-        """Of the accounts, instructors and leads vouch for hours; nobody else, whatever page let them through."""
-        user = people.user_by_ref(self._connection, by)
-        if user is not None and user.role not in VOUCHING:
-            raise CommandRefused("not_instructor", user.role)
-
     def _decide(self, command: c.DecideSession, hear: Hear) -> Done:
         if command.decision != "approved" and command.reason not in REVIEW_REASONS:
             raise CommandRefused("reason_missing")
-        if len(command.text) > TEXT_LETTERS_MAX:
-            raise CommandRefused("text_too_long")
+        refuse_unmarked(command.mark)
+        words = written(command.text)
         self._refuse_own((command.session,), command.by)
-        salt = refs.new_salt()
         asked = o.ReviewAsked(
             (command.session,),
             command.decision,
             command.by,
             reason=command.reason,
-            text_hash=people.text_hash(command.text, salt) if command.text else None,
+            text_hash=words.hash,
             credited_ms=command.credited_ms,
             process=command.process,
+            mark=command.mark,
         )
         seqs = hear(asked)
-        if command.text and seqs:
-            people.store_text(self._connection, command.text, salt)
+        if seqs:
+            words.keep(self._connection)
         return Done(seqs)
 
     def _refuse_own(self, sessions: tuple[int, ...], by: str) -> None:

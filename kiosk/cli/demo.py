@@ -54,6 +54,7 @@ def _say(where: dict[str, object]) -> None:
     click.echo("The demo lab is up. Everything in it is invented; Ctrl-C ends it.\n")
     for name, label in (("kiosk", "kiosk screen"), ("staff", "staff side"), ("hub", "enterprise's hub")):
         click.echo(f"  {label:<17}{where[name]}")
-    click.echo("\n  account           password")
+    click.echo("\n  account           password           role         PIN at the panel")
     for account in accounts:
-        click.echo(f"  {account['user']:<17} {account['password']:<18} {account['role']}")
+        line = f"  {account['user']:<17} {account['password']:<18} {account['role']:<12} {account.get('pin', '')}"
+        click.echo(line.rstrip())

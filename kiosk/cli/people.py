@@ -27,8 +27,10 @@ from kiosk.commands import (
     CommandRefused,
     Done,
     ImportPeople,
+    LinkUser,
     PersonRow,
     SetPassword,
+    SetPin,
 )
 from kiosk.people_csv import read_people
 from kiosk.store import people as store
@@ -39,6 +41,8 @@ USER_ROLES = ("instructor", "lead", "admin", "auditor")
 MIN_PASSWORD = 8
 MAX_PASSWORD = 1_000
 MAX_NAME = 64
+MIN_PIN = 4
+MAX_PIN = 8
 
 _REFUSALS = {
     "unknown_badge": "no such badge is known: look at sheber people list",
@@ -251,6 +255,25 @@ def passwd(name: str, data: Path) -> None:
     click.echo(f"account {name} has a new password")
 
 
+@user.command("pin", epilog="Example: sheber user pin a.serikova --data /var/lib/sheber")
+@click.argument("name")
+@data_option
+def pin(name: str, data: Path) -> None:
+    """Give the account NAME a new PIN for the instructor's panel; it is read as a password is."""
+    _perform(data, SetPin(name, hash_password(_new_pin())))
+    click.echo(f"account {name} has a new PIN")
+
+
+@user.command("person", epilog="Example: sheber user person a.serikova i1 --data /var/lib/sheber")
+@click.argument("name")
+@click.argument("person_id")
+@data_option
+def link_person(name: str, person_id: str, data: Path) -> None:
+    """Say that the account NAME is PERSON_ID's: their badge then opens the panel for it."""
+    _perform(data, LinkUser(name, person_id))
+    click.echo(f"account {name} is {person_id}'s")
+
+
 @user.command("list", epilog="Example: sheber user list --data /var/lib/sheber")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @data_option
@@ -264,6 +287,7 @@ def list_users(as_json: bool, data: Path) -> None:
             "role": account.role,
             "person_id": None if account.person_ref is None else ids.get(account.person_ref),
             "until": account.until,
+            "pin": account.pin_hash is not None,
             "active": account.active,
         }
         for account in found
@@ -287,6 +311,17 @@ def _new_password() -> str:
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         fail(f"a password has at least {MIN_PASSWORD} and at most {MAX_PASSWORD} characters: choose another")
     return password
+
+
+def _new_pin() -> str:
+    """Hidden and twice from a terminal, else the first line of standard input."""
+    if sys.stdin.isatty():
+        digits = str(click.prompt("PIN", hide_input=True, confirmation_prompt=True))
+    else:
+        digits = sys.stdin.readline(MAX_PIN + 2).rstrip("\r\n")
+    if not (digits.isascii() and digits.isdecimal() and MIN_PIN <= len(digits) <= MAX_PIN):
+        fail(f"a PIN has {MIN_PIN} to {MAX_PIN} digits: choose another")
+    return digits
 
 
 def _require_name(name: str) -> None:

@@ -20,7 +20,7 @@ from firmware_bridge.simulator.virtual_reader import VirtualReader
 from firmware_bridge.simulator.workshop import Workshop
 from kiosk.assembly import Kiosk
 from kiosk.clock import ScaledClock
-from kiosk.commands import AddUser, Command, ImportPeople, PersonRow
+from kiosk.commands import AddUser, Command, ImportPeople, PersonRow, SetPin
 from kiosk.demo.crowd import Crowd
 from kiosk.demo.history import History
 from kiosk.desk import Desk
@@ -45,6 +45,8 @@ ACCOUNTS = (
     ("admin", "admin", None),
     ("auditor", "auditor", None),
 )
+PINS = {"instructor": "2580", "lead": "1470"}
+"""What they type at the panel, beside their badge."""
 ENTERPRISES = {"ent-steel": "Demo Steel", "ent-tyre": "Demo Tyres", "ent-home": "Demo Appliances"}
 FIRST_PHASES = {"lathe-1": "setup", "weld-1": "idle"}
 """What the machines do when the demo starts; the others run."""
@@ -178,7 +180,8 @@ class Demo:
 
             desk.start_at(stamp_at(first_ms))
             users = [AddUser(n, role, hasher.hash(f"demo-{n}"), person) for n, role, person in ACCOUNTS]
-            roster: list[Command] = [ImportPeople(tuple(rows)), *users]
+            pins = [SetPin(name, hasher.hash(digits)) for name, digits in PINS.items()]
+            roster: list[Command] = [ImportPeople(tuple(rows)), *users, *pins]
             desk.relive((stamp_at(first_ms), command) for command in roster)
             instructor = people.user_by_name(desk.connection, "instructor")
             assert instructor is not None
@@ -237,7 +240,10 @@ class Demo:
         protocols: dict[str, str],
     ) -> dict[str, object]:
         screen, staff = kiosk.addresses
-        accounts = [{"user": n, "password": f"demo-{n}", "role": role} for n, role, _ in ACCOUNTS]
+        accounts = [
+            {"user": n, "password": f"demo-{n}", "role": role} | ({"pin": PINS[n]} if n in PINS else {})
+            for n, role, _ in ACCOUNTS
+        ]
         accounts += [{"user": e, "password": f"demo-{e}", "role": "enterprise"} for e in ENTERPRISES]
         return {
             "kiosk": screen,

@@ -70,6 +70,8 @@ class User:
     """The last day it may be used, or None."""
     created_ms: int
     active: bool
+    pin_hash: str | None = field(default=None, repr=False)
+    """Of the PIN for the instructor's panel, or None: then a badge alone opens nothing that wants one."""
 
 
 _PERSON = (
@@ -77,7 +79,7 @@ _PERSON = (
     " programme, enterprise, personnel_number, contract, contract_from, contract_to, consent_until FROM people"
 )
 _BADGE = "SELECT badge_ref, coalesce(uid, ''), person_ref, blocked FROM badges"
-_USER = "SELECT user_ref, name, role, password_hash, person_ref, until, created_ms, active FROM users"
+_USER = "SELECT user_ref, name, role, password_hash, person_ref, until, created_ms, active, pin_hash FROM users"
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -226,11 +228,19 @@ def user_by_ref(connection: sqlite3.Connection, user_ref: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def user_by_person(connection: sqlite3.Connection, person_ref: str) -> User | None:
+    """The account whose owner's badge this is: of several the first that is active, by name; or None."""
+    row = connection.execute(
+        f"{_USER} WHERE person_ref = ? AND active = 1 ORDER BY name LIMIT 1", (person_ref,)
+    ).fetchone()
+    return None if row is None else _user(row)
+
+
 def add_user(connection: sqlite3.Connection, user: User) -> None:
     """A new account; sqlite3.IntegrityError where the name is taken."""
     connection.execute(
-        "INSERT INTO users (user_ref, name, role, password_hash, person_ref, until, created_ms, active)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO users (user_ref, name, role, password_hash, person_ref, until, created_ms, active,"
+        " pin_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             user.user_ref,
             user.name,
@@ -240,6 +250,7 @@ def add_user(connection: sqlite3.Connection, user: User) -> None:
             user.until,
             user.created_ms,
             int(user.active),
+            user.pin_hash,
         ),
     )
 
@@ -247,6 +258,16 @@ def add_user(connection: sqlite3.Connection, user: User) -> None:
 def set_password(connection: sqlite3.Connection, name: str, password_hash: str) -> bool:
     """Replace an account's password hash; False where there is no such account."""
     return connection.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name)).rowcount == 1
+
+
+def link_user(connection: sqlite3.Connection, name: str, person_ref: str) -> bool:
+    """Say whose an account is; False where there is no such account."""
+    return connection.execute("UPDATE users SET person_ref = ? WHERE name = ?", (person_ref, name)).rowcount == 1
+
+
+def set_pin(connection: sqlite3.Connection, name: str, pin_hash: str) -> bool:
+    """Replace the hash of an account's PIN; False where there is no such account."""
+    return connection.execute("UPDATE users SET pin_hash = ? WHERE name = ?", (pin_hash, name)).rowcount == 1
 
 
 # --- texts ----------------------------------------------------------------------------------------------------------

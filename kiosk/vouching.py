@@ -1,0 +1,64 @@
+"""Who may vouch for whom, and what somebody wrote beside it: what every command of an instructor asks first."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kiosk import refs
+from kiosk.commands import CommandRefused
+from kiosk.domain import observations as o
+from kiosk.domain.entries import MARKS
+from kiosk.store import people
+
+VOUCHING = ("instructor", "lead")
+TEXT_LETTERS_MAX = 2_000
+
+Hear = Callable[[o.Observation], tuple[int, ...]]
+"""Hands an observation to the domain; returns the numbers of the entries it made."""
+
+
+def refuse_other_roles(connection: sqlite3.Connection, by: str) -> None:
+    """Of the accounts, instructors and leads vouch for hours; nobody else, whatever page let them through."""
+    user = people.user_by_ref(connection, by)
+    if user is not None and user.role not in VOUCHING:
+        raise CommandRefused("not_instructor", user.role)
+
+
+def refuse_oneself(connection: sqlite3.Connection, person_ref: str, by: str) -> None:
+    """Nobody vouches for themselves, whatever account they use (hours, section 7)."""
+    user = people.user_by_ref(connection, by)
+    if by == person_ref or (user is not None and user.person_ref == person_ref):
+        raise CommandRefused("own_session", person_ref)
+
+
+def refuse_unmarked(mark: str | None) -> None:
+    """An entry holds only the marks that it may."""
+    if mark not in MARKS:
+        raise CommandRefused("unknown_mark", str(mark))
+
+
+@dataclass(frozen=True)
+class Words:
+    """A free text, and the salt that keeps it from being guessed from its hash."""
+
+    text: str
+    salt: bytes
+
+    @property
+    def hash(self) -> str | None:
+        """What the ledger holds of it; None of no text."""
+        return people.text_hash(self.text, self.salt) if self.text else None
+
+    def keep(self, connection: sqlite3.Connection) -> None:
+        """Put it beside the ledger, once its entry is made."""
+        if self.text:
+            people.store_text(connection, self.text, self.salt)
+
+
+def written(text: str) -> Words:
+    """The text with a new salt; `CommandRefused` where it is too long."""
+    if len(text) > TEXT_LETTERS_MAX:
+        raise CommandRefused("text_too_long")
+    return Words(text, refs.new_salt())
