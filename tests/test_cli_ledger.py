@@ -251,6 +251,7 @@ def test_an_account_is_made_with_a_password_from_standard_input_and_listed_witho
         "role": "instructor",
         "person_id": "i1",
         "until": "2026-12-31",
+        "pin": False,
         "active": True,
     }
 
@@ -265,6 +266,48 @@ def test_a_password_is_replaced(data: Path) -> None:
     assert before is not None
     assert after is not None
     assert before.password_hash != after.password_hash
+
+
+def test_a_pin_is_read_from_standard_input_and_never_listed(data: Path) -> None:
+    from argon2 import PasswordHasher
+
+    done(sheber(data, "user", "add", "ivan", "--role", "instructor", typed="first secret\n"))
+    done(sheber(data, "user", "pin", "ivan", typed="2580\n"))
+    with closing(open_reader(data / "kiosk.db")) as connection:
+        account = user_by_name(connection, "ivan")
+    assert account is not None
+    assert account.pin_hash is not None
+    assert PasswordHasher().verify(account.pin_hash, "2580")
+    listed = done(sheber(data, "user", "list", "--json"))
+    assert json.loads(listed)["pin"] is True
+    assert "2580" not in listed
+
+
+def test_an_account_becomes_a_persons_so_that_their_badge_opens_the_panel(data: Path, roster: Path) -> None:
+    done(sheber(data, "people", "import", roster))
+    done(sheber(data, "user", "add", "ivan", "--role", "instructor", typed="first secret\n"))
+    done(sheber(data, "user", "person", "ivan", "i1"))
+    assert json.loads(done(sheber(data, "user", "list", "--json")))["person_id"] == "i1"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "status", "sentence"),
+    [
+        ("user pin ivan", "123\n", 1, "4 to 8 digits"),
+        ("user pin ivan", "123456789\n", 1, "4 to 8 digits"),
+        ("user pin ivan", "12a4\n", 1, "4 to 8 digits"),
+        ("user pin ivan", "١٢٣٤\n", 1, "4 to 8 digits"),
+        ("user pin ivan", "", 1, "4 to 8 digits"),
+        ("user pin nobody", "2580\n", 1, "no account of that name"),
+        ("user pin ivan 2580", "2580\n", 2, "unexpected extra argument"),
+        ("user person ivan p9", "", 1, "no such person"),
+    ],
+)
+def test_a_pin_or_a_person_that_cannot_be_set_says_why(
+    data: Path, words: str, typed: str, status: int, sentence: str
+) -> None:
+    done(sheber(data, "user", "add", "ivan", "--role", "instructor", typed="first secret\n"))
+    assert sentence in refused(sheber(data, *words.split(), typed=typed), status)
 
 
 @pytest.mark.parametrize(

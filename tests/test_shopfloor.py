@@ -27,6 +27,7 @@ from kiosk.commands import (
     TouchStillHere,
 )
 from kiosk.domain.choices import MachineChoice
+from kiosk.replay import session_object
 from kiosk.store import people, views
 from kiosk.web.own_record import next_warning_ms, questions_open, told, unknown_seen, warnings
 from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR
@@ -423,6 +424,17 @@ def test_a_tap_out_here_and_an_opening_elsewhere_at_once_are_marked_too_and_leav
     floor.ask(DecideSession(first.session, "approved", floor.by))
     assert floor.entries("record_released")[0]["record"]["flags"] == []
     assert "two_places" in floor.rows()[0].flags
+
+
+def test_a_replay_and_the_fold_know_neither_mark(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.clock.move(500)
+    floor.tap(reader="lathe-1")
+    floor.ask(QuestionSession(session, floor.ref()))
+    state = floor.desk.core.state
+    assert state.last is not None
+    assert set(floor.rows()[0].flags) == {"questioned", "two_places"}
+    assert session_object(state, state.sessions[session], state.last)["flags"] == []
 
 
 # --- derived --------------------------------------------------------------------------------------------------------

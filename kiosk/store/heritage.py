@@ -50,7 +50,7 @@ class Heritage:
 class _Known:
     """What the old log says of people, by their references."""
 
-    qualifications: dict[str, dict[str, tuple[str | None, str]]] = field(default_factory=lambda: defaultdict(dict))
+    qualifications: dict[str, dict[str, e.QualificationGranted]] = field(default_factory=lambda: defaultdict(dict))
     contracts: dict[str, dict[str, tuple[str | None, str | None]]] = field(default_factory=lambda: defaultdict(dict))
     consents: dict[str, dict[str, tuple[int, str | None]]] = field(default_factory=lambda: defaultdict(dict))
     blocked: set[str] = field(default_factory=set)
@@ -195,8 +195,8 @@ def _roster(people: Rows, badges: Rows, known: _Known) -> Iterator[o.Observation
         own = tuple(badge["badge_ref"] for badge in badges if badge["person_ref"] == ref)
         person = (ref, row["role"], row["programme"], bool(row["active"]), own)
         yield o.PersonListed(*person, by="predecessor")
-        for qualification, (until, by) in known.qualifications[ref].items():
-            yield o.QualificationHeld(ref, qualification, until, by)
+        for held in known.qualifications[ref].values():
+            yield o.QualificationHeld(ref, held.qualification, held.until, held.by, held.batch, held.mark)
         contracts = dict(known.contracts[ref])
         if row["enterprise"] and row["contract"]:
             contracts.setdefault(row["enterprise"], (row["contract_from"], row["contract_to"]))
@@ -243,8 +243,8 @@ def _follow(known: _Known, seq: int, said: e.Body) -> None:
     match said:
         case e.BadgeBlocked(badge_ref=badge_ref):
             known.blocked.add(badge_ref)
-        case e.QualificationGranted(person_ref=ref, qualification=qualification, until=until, by=by):
-            known.qualifications[ref][qualification] = (until, by)
+        case e.QualificationGranted(person_ref=ref, qualification=qualification):
+            known.qualifications[ref][qualification] = said
         case e.ConsentGiven(person_ref=ref, enterprise=enterprise, until=until):
             known.consents[ref][enterprise] = (seq, until)
         case e.ConsentWithdrawn(person_ref=ref, enterprise=enterprise):
