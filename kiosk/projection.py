@@ -119,7 +119,7 @@ def _shared_flags(connection: sqlite3.Connection, state: State) -> tuple[set[int
     # What a session that is open adds to its week is not known yet; that it opened beside another one is.
     closed = [session for session in among if not session.is_open]
     births = _births(connection, {session.person_ref for session in closed if session.id in look})
-    return look, minor_limits(state, state.last, births, state.book.rules, closed), same_time_pairs(state, among)
+    return look, minor_limits(state, state.last, births, closed), same_time_pairs(state, among)
 
 
 def _places(connection: sqlite3.Connection, state: State, session_id: int) -> list[tuple[int, int]]:

@@ -207,7 +207,7 @@ class Replay:
         shown = {s.id: session_object(self.state, s, now) for s in self.state.sessions.values()}
         births = {row.person_id: date.fromisoformat(row.birth_date) for row in self._people if row.birth_date}
         own = {session: tuple(value["flags"]) for session, value in shown.items()}
-        for session, flags in with_shared_flags(self.state, now, own, births, self._lab.rules).items():
+        for session, flags in with_shared_flags(self.state, now, own, births).items():
             shown[session]["flags"] = list(flags)
         sessions = shown.values()
         yield from sorted(sessions, key=lambda s: (s["start"], s["person"], s["machine"]))

@@ -10,7 +10,7 @@ from hours_fixtures import HOUR, MINUTE, NAME, SECOND, Kiosk, lab, machine, utc_
 
 from kiosk.domain.flags import minor_limits, same_time_pairs, with_shared_flags
 from kiosk.domain.state import FLAGS
-from lab_config.model import Process, Rules
+from lab_config.model import Process
 
 DAY = 24 * HOUR
 
@@ -86,7 +86,7 @@ def test_evidence_is_badge_and_machine_only_where_a_state_was_known_and_asked_fo
 
 
 def minors(k: Kiosk, **births: str) -> set[int]:
-    found = minor_limits(k.state, k.moment(), {who: date.fromisoformat(day) for who, day in births.items()}, Rules())
+    found = minor_limits(k.state, k.moment(), {who: date.fromisoformat(day) for who, day in births.items()})
     return {number for number, session in enumerate(k.sessions) if session.id in found}
 
 
@@ -144,8 +144,14 @@ def test_a_session_over_sunday_midnight_counts_for_each_week_what_lies_in_it() -
     k.tap(0, "ann")
     k.tap(25 * HOUR, "ann")  # 17 h on Sunday, 8 h on Monday
     assert minors(k, ann="2009-01-01") == {0}  # by the night only
-    limits = Rules(minor_week_ms_16=17 * HOUR, minor_night=("03:00", "03:00"))
-    assert minor_limits(k.state, k.moment(), {"ann": date(2009, 1, 1)}, replace(limits)) == {k.session().id}
+
+
+def test_a_machine_may_have_limits_of_its_own() -> None:
+    limits = {"minor_week_ms_16": 17 * HOUR, "minor_night": ("03:00", "03:00")}
+    k = Kiosk(lab(machine(day_end=(), max_session_ms=30 * HOUR, **limits)), began_ms=utc_ms("2026-10-11 07:00"))
+    k.tap(0, "ann")
+    k.tap(25 * HOUR, "ann")
+    assert minors(k, ann="2009-01-01") == {0}
 
 
 # --- two badges -----------------------------------------------------------------------------------------------------
@@ -179,6 +185,6 @@ def test_shared_flags_join_the_others_in_their_order() -> None:
     k.tap(0, "ann")
     k.tap(10 * SECOND, "ann")
     own = {k.session().id: k.flags()}
-    flags = with_shared_flags(k.state, k.moment(), own, {"ann": date(2009, 1, 1)}, Rules())[k.session().id]
+    flags = with_shared_flags(k.state, k.moment(), own, {"ann": date(2009, 1, 1)})[k.session().id]
     assert flags == ("status_lost", "no_machine_time", "minor_limit")
     assert sorted(flags, key=FLAGS.index) == list(flags)

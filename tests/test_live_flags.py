@@ -170,7 +170,7 @@ def by_the_whole_history(workshop: Workshop) -> dict[int, tuple[str, ...]]:
     known = people.people(workshop.desk.connection)
     births = {person.person_ref: date.fromisoformat(person.birth_date) for person in known if person.birth_date}
     own = {s.id: standing(state, s, state.last)[1] for s in state.sessions.values()}
-    return with_shared_flags(state, state.last, own, births, state.book.rules)
+    return with_shared_flags(state, state.last, own, births)
 
 
 @pytest.mark.parametrize("restarts", [0.0, 0.1])

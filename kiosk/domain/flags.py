@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from kiosk.domain.deadlines import machine_rule
 from kiosk.domain.state import FLAGS, Session, State
 from kiosk.domain.timeline import Moment
-from lab_config.model import Rules
 
 PAIR_WITHIN_MS = 5_000
 PAIR_OTHER_DAYS = 2
@@ -48,13 +48,13 @@ def marks(state: State, session: Session) -> tuple[str, ...]:
 
 
 def with_shared_flags(
-    state: State, now: Moment, flags: Mapping[int, tuple[str, ...]], births: Mapping[str, date], rules: Rules
+    state: State, now: Moment, flags: Mapping[int, tuple[str, ...]], births: Mapping[str, date]
 ) -> dict[int, tuple[str, ...]]:
     """The flags of these sessions and those that `state.standing` cannot know: `minor_limit` and `same_time_pair`.
 
-    `births` is by person; `rules` are the lab's, for the limits of minors. Worst first.
+    `births` is by person. Worst first.
     """
-    minors = minor_limits(state, now, births, rules)
+    minors = minor_limits(state, now, births)
     pairs = same_time_pairs(state)
     return {session: joined(own, session in minors, session in pairs) for session, own in flags.items()}
 
@@ -110,16 +110,16 @@ def _beside(state: State, session: Session) -> Iterator[Session]:
     for session_id in reads[bisect_left(reads, at_ms - PAIR_WITHIN_MS + 1, key=opened) :]:
         if opened(session_id) - at_ms >= PAIR_WITHIN_MS:
             return
-        if session_id != session.id and state.sessions[session_id].opened.boot == session.opened.boot:
+        if session_id != session.id:
             yield state.sessions[session_id]
 
 
 def minor_limits(
-    state: State, now: Moment, births: Mapping[str, date], rules: Rules, among: Iterable[Session] | None = None
+    state: State, now: Moment, births: Mapping[str, date], among: Iterable[Session] | None = None
 ) -> set[int]:
     """Sessions of people under 18 with presence at night, or in a local week that holds too much of it.
 
-    Of all sessions, or of those of `among`.
+    Of all sessions, or of those of `among`; each by the limits of its own machine.
     """
     zone = state.timeline.zone
     spans = [
@@ -137,6 +137,7 @@ def minor_limits(
         age = _age(births[span.person_ref], day)
         if age >= 18:
             continue
+        rules = machine_rule(state, state.sessions[span.session].machine).rules
         limit_ms = rules.minor_week_ms_16 if age >= 16 else rules.minor_week_ms_14
         too_much = any(weeks[span.person_ref, _monday(day)] > limit_ms for day, _ in _days(span, zone))
         if too_much or _at_night(span, zone, rules.minor_night):
@@ -156,8 +157,7 @@ def same_time_pairs(state: State, among: Iterable[Session] | None = None) -> set
         for at_ms, session in reads:
             near = [(before_ms, other) for before_ms, other in near if at_ms - before_ms < PAIR_WITHIN_MS]
             for _, other in near:
-                # Between two boots nothing is measured, and none begins within seconds of a read in another.
-                if other.person_ref != session.person_ref and other.opened.boot == session.opened.boot:
+                if other.person_ref != session.person_ref:
                     day = state.timeline.local_date(other.opened)
                     pairs[frozenset((session.person_ref, other.person_ref))] += [(day, session), (day, other)]
             near.append((at_ms, session))

@@ -36,7 +36,8 @@ def manual_entered(state: State, now: Moment, asked: ManualAsked) -> Iterator[e.
     for session_id in state.sessions_by_person.get(person.ref, ()):
         session = state.sessions[session_id]
         start_ms, end_ms = state.labelled(session, now)
-        if session.role == "operator" and start_ms < asked.end_ms and asked.start_ms < end_ms:
+        # A session that an outage ended as it began has no time that could be entered twice.
+        if session.role == "operator" and max(start_ms, asked.start_ms) < min(end_ms, asked.end_ms):
             raise DecisionRefused("overlap", str(session_id))
     yield e.ManualSessionEntered(
         person_ref=person.ref,

@@ -121,8 +121,9 @@ class RuleBook:
 
     @property
     def for_minors(self) -> tuple[object, ...]:
-        """The limits of minors."""
-        return tuple(getattr(self.rules, name) for name in _MINORS)
+        """The limits of minors, the lab's and each machine's."""
+        everywhere = [self.rules, *(machine.rules for machine in self.machines.values())]
+        return tuple(getattr(rules, name) for rules in everywhere for name in _MINORS)
 
     def rules_at(self, reader: str) -> Rules:
         """The rules of the machine a reader is bound to; of the lab for a shared one."""
@@ -181,7 +182,7 @@ def rule_book(config: Mapping[str, Any]) -> RuleBook:
         lab=config["lab"],
         timezone=config["timezone"],
         readers={name: (machine, confirm) for name, (machine, confirm) in config["readers"].items()},
-        machines={m["id"]: _machine_rule(m) for m in config["machines"]},
+        machines={m["id"]: _machine_rule(m, config["rules"]) for m in config["machines"]},
         processes=tuple(
             ProcessRule(p["programme"], p["id"], tuple(p["machines"]), None, p["presence_counts"])
             for p in config["processes"]
@@ -220,7 +221,7 @@ def _machine(machine: Machine) -> dict[str, Any]:
         "requires": list(machine.requires),
         "has_source": machine.status is not None,
         "power": _power(power) if power else None,
-        "rules": _timing(machine.rules),
+        "rules": _timing(machine.rules) | _minors(machine.rules),
     }
 
 
@@ -239,7 +240,7 @@ def _milli(watts: float) -> int:
     return round(watts * 1000)
 
 
-def _machine_rule(value: Mapping[str, Any]) -> MachineRule:
+def _machine_rule(value: Mapping[str, Any], lab_rules: Mapping[str, Any]) -> MachineRule:
     return MachineRule(
         id=value["id"],
         machine_class=value["class"],
@@ -249,7 +250,8 @@ def _machine_rule(value: Mapping[str, Any]) -> MachineRule:
         requires=tuple(value["requires"]),
         has_source=value["has_source"],
         power_mw=tuple(value["power"]) if value["power"] else None,
-        rules=_rules(value["rules"]),
+        # What an older configuration does not say of a machine is the lab's.
+        rules=_rules({**lab_rules, **value["rules"]}),
     )
 
 

@@ -34,7 +34,7 @@ def evolve(state: State, entry: e.Entry) -> State:
     if type(body) is e.BootStarted and body.last_alive is not None:
         timeline.alive_until(body.last_alive)
     version = timeline.version
-    state.last = timeline.hear(entry.stamp)
+    state.last = timeline.hear(entry.stamp, sets_clock=not _tells_of_the_past(body))
     if timeline.version != version:
         _relabelled(state, state.last.boot)
     state.size = entry.seq + 1
@@ -42,6 +42,16 @@ def evolve(state: State, entry: e.Entry) -> State:
     if follow is not None:
         follow(state, entry, body)
     return state
+
+
+def _tells_of_the_past(body: e.Body) -> bool:
+    """Did it pass before it was written down? What else passed then goes by the clock as it stood, not as it stands."""
+    kind = type(body)
+    if kind is e.StateChanged:
+        return cast(e.StateChanged, body).cause == "silence"
+    if kind is e.SessionClosed:
+        return cast(e.SessionClosed, body).closed_by == "system"
+    return kind is e.CrewChanged or (kind is e.TapRefused and cast(e.TapRefused, body).count > 1)
 
 
 _BodyType = TypeVar("_BodyType", bound=e.Body)

@@ -45,7 +45,7 @@ def badge_read(state: State, watch: Watch, now: Moment, read: BadgeRead) -> Iter
         return
     machine, confirm = state.book.readers[read.reader]
     first = _confirmed(watch, now, read) if confirm > 1 else now
-    if first is None or _is_same_read(state, watch, first, read):
+    if first is None or _is_same_read(state, watch, first, now, read):
         return
     at = first if watch.entered is None else max(first, watch.entered)
     badge = state.badges.get(read.badge_ref)
@@ -69,12 +69,11 @@ def picked(state: State, watch: Watch, now: Moment, pick: Picked) -> Iterator[e.
     """A touch: it takes the waiting read to a machine, or replaces the process of a session just opened."""
     if pick.reader not in state.book.readers or pick.machine not in state.book.machines:
         return
-    timeout_ms = state.book.rules_at(pick.reader).choice_timeout_ms
     waiting = watch.unpicked.get(pick.reader)
     if waiting is not None and pick.person_ref not in (None, waiting.person_ref):
         return  # another's read has come since; it goes on waiting for its own touch
     watch.unpicked.pop(pick.reader, None)
-    if waiting is not None and now.ms - waiting.at.ms < timeout_ms:
+    if waiting is not None and now.ms - waiting.at.ms < state.book.rules_at(pick.reader).choice_timeout_ms:
         person = state.people[waiting.person_ref]
         # A pick is a read at its own moment: what happened to the badge since the tap counts.
         reason = unwelcome(state, person, waiting.badge_ref)
@@ -84,10 +83,10 @@ def picked(state: State, watch: Watch, now: Moment, pick: Picked) -> Iterator[e.
         read = Read(person, waiting.badge_ref, pick.reader, pick.machine, now, pick.process)
         yield from _at_machine(state, read)
         return
-    yield from _chosen(state, now, pick, timeout_ms)
+    yield from _chosen(state, now, pick)
 
 
-def _chosen(state: State, now: Moment, pick: Picked, timeout_ms: int) -> Iterator[e.Body]:
+def _chosen(state: State, now: Moment, pick: Picked) -> Iterator[e.Body]:
     """Another work process for the session that the reader opened last, while the screen offers it."""
     here = [s for s in state.on_machine(pick.machine) if s.reader == pick.reader]
     if not here or pick.process is None or pick.process == here[-1].process:
@@ -96,6 +95,7 @@ def _chosen(state: State, now: Moment, pick: Picked, timeout_ms: int) -> Iterato
     if pick.person_ref not in (None, session.person_ref):
         return
     age_ms = state.timeline.axis(now) - state.timeline.axis(session.opened)
+    timeout_ms = machine_rule(state, session.machine).rules.choice_timeout_ms
     if age_ms < timeout_ms and pick.process in state.book.processes_on(session.programme, session.machine):
         yield e.ProcessChosen(session.id, session.person_ref, pick.process)
 
@@ -116,11 +116,12 @@ def _confirmed(watch: Watch, now: Moment, read: BadgeRead) -> Moment | None:
     return first[1]
 
 
-def _is_same_read(state: State, watch: Watch, sight: Moment, read: BadgeRead) -> bool:
+def _is_same_read(state: State, watch: Watch, first: Moment, now: Moment, read: BadgeRead) -> bool:
+    """Is a read that began with the frame at `first` a card that was seen here just before?"""
     key = (read.reader, read.badge_ref)
     last = watch.sights.get(key)
-    watch.sights[key] = sight
-    return last is not None and sight.ms - last.ms < state.book.rules_at(read.reader).debounce_ms
+    watch.sights[key] = now
+    return last is not None and first.ms - last.ms < state.book.rules_at(read.reader).debounce_ms
 
 
 def _stranger(state: State, watch: Watch, at: Moment, read: BadgeRead, machine: str | None) -> Iterator[e.Body]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -78,8 +79,11 @@ class Timeline:
         """Counts what moves labels or places: boots, anchors, zones."""
         self._numbers: dict[str, int] = {}
 
-    def hear(self, stamp: Stamp) -> Moment:
-        """Note a sign of life; the first stamp of an unknown boot begins it."""
+    def hear(self, stamp: Stamp, *, sets_clock: bool = True) -> Moment:
+        """Note a sign of life; the first stamp of an unknown boot begins it.
+
+        Where the stamp goes with what passed before it, its wall clock says nothing of that (`sets_clock` false).
+        """
         name, boot_ms, wall_ms, _ = stamp
         offset_ms = wall_ms - boot_ms
         number = self._numbers.get(name)
@@ -91,7 +95,7 @@ class Timeline:
         boot = self.boots[number]
         boot.last_ms = max(boot.last_ms, boot_ms)
         # Two clocks that are read one after the other differ by a millisecond now and then: that is no step.
-        if offset_ms != boot.wall_offset_ms and abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
+        if sets_clock and offset_ms != boot.wall_offset_ms and abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
             boot.wall_offset_ms = offset_ms
             self.version += not boot.anchors
         return Moment(number, boot_ms)
@@ -120,7 +124,8 @@ class Timeline:
         """It was `utc_ms` at that moment; everything measured across boots follows."""
         number = self._numbers[at.boot]
         boot = self.boots[number]
-        boot.anchors = sorted([a for a in boot.anchors if a[0] != at.boot_ms] + [(at.boot_ms, utc_ms - at.boot_ms)])
+        # Of two at one moment the later one holds from there on; what was before the first still goes by the first.
+        boot.anchors = sorted([*boot.anchors, (at.boot_ms, utc_ms - at.boot_ms)], key=itemgetter(0))
         self._rebase(number)
 
     def alive_until(self, at: At) -> None:
