@@ -24,6 +24,7 @@ class MTConnectVoice(Voice):
     """`json_version` 1 (arrays) or 2 (objects) for documents; 0 for single observations, said when they change."""
 
     dialect = "mtconnect"
+    MEANS: ClassVar = {"setup": "idle", "off": None}
     EXECUTION: ClassVar = {"running": "ACTIVE", "setup": "READY", "idle": "READY", "fault": "INTERRUPTED"}
 
     def __init__(self, machine: str, json_version: int = 2) -> None:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from paho.mqtt.client import Client, MQTTv311
+from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from firmware_bridge.simulator.voices import VOICES, Doing, Said, Voice
+from firmware_bridge.simulator.spoken import VOICES
+from firmware_bridge.simulator.voices import Doing, Said, Voice
 
-FAULTS = ("silence", "offline", "garbage")
+FAULTS = (
+    "silence",
+    "offline",
+    "unwilled",
+    "garbage",
+    "stuck",
+    "zero",
+    "lost",
+    "late",
+    "replayed",
+    "retained",
+)
+GONE = ("offline", "unwilled")
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,12 @@ class VirtualMachine:
         seed: int = 0,
         period_s: float = 10,
         voice: Voice | None = None,
+        keeps_will: bool = True,
     ) -> None:
-        """`period_s`: how often it repeats itself, in seconds of its own clock. `voice`: one beside `VOICES`."""
+        """`period_s`: how often it repeats itself, in seconds of its own clock. `voice`: one beside `VOICES`.
+
+        Without `keeps_will` its will is not retained, whatever it should be: who comes later never hears it.
+        """
         self.id = machine
         self.voice = VOICES[dialect](machine) if voice is None else voice
         self._where = host, port
@@ -60,7 +78,13 @@ class VirtualMachine:
         self._period_s = period_s
         self._lock = threading.RLock()
         self._phase, self._phase_ends_s = "idle", 0.0
+        self._keeps_will = keeps_will
         self._said: str | None = None
+        self._meant: Doing | None = None
+        """What it spoke of last."""
+        self._held: list[Said] = []
+        """What is on its way and late."""
+        self._questions: deque[bytes] = deque()
         self._fault: str | None = None
         self._now_s = self._spoke_s = self._energy_ws = 0.0
         self._client: Client | None = None
@@ -86,8 +110,7 @@ class VirtualMachine:
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            client.disconnect()
-            client.loop_stop()
+            _leave(client)
 
     def set_phase(self, phase: str, *, hold: bool = False) -> None:
         """Begin `phase` now; with `hold` it lasts until the next call, otherwise the day goes on from it."""
@@ -100,19 +123,24 @@ class VirtualMachine:
         """Begin a fault of `FAULTS`, or end it with None.
 
         `silence`: it works on and says nothing. `offline`: the connection breaks, so the broker sends the will.
-        `garbage`: each message is followed by one that nobody can understand.
+        `unwilled`: it is gone, and no will is sent. `garbage`: each message is followed by one that nobody can
+        understand. `stuck`: it says again what it said last, whatever it does. `zero`: its meter reads 0. `lost`: what
+        it says of a change never arrives. `late`: its words arrive when the next ones are due. `replayed`: they arrive
+        twice. `retained`: the broker keeps all of them.
         """
         if fault is not None and fault not in FAULTS:
             raise ValueError(f"no fault {fault}; those there are: {', '.join(FAULTS)}")
         with self._lock:
             before, self._fault = self._fault, fault
-            self._said = None
-            broken = self._client if fault == "offline" else None
-            if broken is not None:
+            self._said, self._held = None, []
+            gone = self._client if fault in GONE else None
+            if gone is not None:
                 self._client = None
-        if broken is not None:
-            _break(broken)
-        elif before == "offline" and fault != "offline":
+        if gone is not None and fault == "unwilled":
+            _leave(gone)
+        elif gone is not None:
+            _break(gone)
+        elif before in GONE and fault not in GONE:
             self.start()
 
     def step(self, now_s: float) -> None:
@@ -125,8 +153,10 @@ class VirtualMachine:
                 names, weights = zip(*PHASES[self._phase].next, strict=True)
                 self._begin(self._chance.choices(names, weights)[0])
             due = self.voice.repeats and now_s - self._spoke_s >= self._period_s
+            doing = Doing(self._phase, watts, now_s, self._energy_ws)
             if self._phase != self._said or due:
-                self._speak(Doing(self._phase, watts, now_s, self._energy_ws))
+                self._speak(doing)
+            self._answer(doing)
 
     def _begin(self, phase: str) -> None:
         plan = PHASES[phase]
@@ -139,22 +169,51 @@ class VirtualMachine:
 
     def _speak(self, doing: Doing) -> None:
         client = self._client
-        if self._fault in ("silence", "offline") or client is None or not client.is_connected():
+        if self._fault in ("silence", *GONE) or client is None or not client.is_connected():
             return
-        changes = [] if self._said is None else self.voice.changed(self._said, doing)
-        said = [*changes, *self.voice.now(doing)]
+        meant = self._perceived(doing)
+        changes = [] if self._said is None else self.voice.changed(self._said, meant)
+        said = [*changes, *self.voice.now(meant)]
         if self._fault == "garbage":
             said.append(self.voice.garbage(self._chance))
-        for one in said:
-            _publish(client, one)
-        self._said, self._spoke_s = doing.state, doing.at_s
+        is_change = self._said != doing.state
+        for one in self._on_the_way(said, is_change=is_change):
+            _publish(client, replace(one, retain=True) if self._fault == "retained" else one)
+        self._said, self._spoke_s, self._meant = doing.state, doing.at_s, meant
+
+    def _answer(self, doing: Doing) -> None:
+        client = self._client
+        while self._questions:
+            request = self._questions.popleft()
+            if client is not None and self._fault not in ("silence", *GONE):
+                for one in self.voice.answer(request, self._perceived(doing)):
+                    _publish(client, one)
+
+    def _perceived(self, doing: Doing) -> Doing:
+        """What its sensors make of what it does."""
+        if self._fault == "stuck" and self._meant is not None:
+            return replace(self._meant, at_s=doing.at_s)
+        return replace(doing, power_w=0.0) if self._fault == "zero" else doing
+
+    def _on_the_way(self, said: list[Said], *, is_change: bool) -> list[Said]:
+        """What arrives now, when these words are sent."""
+        match self._fault:
+            case "lost":
+                return [] if is_change else said
+            case "late":
+                arrives, self._held = self._held, said
+                return arrives
+            case "replayed":
+                return [*said, *said]
+            case _:
+                return said
 
     def _connect(self) -> Client:
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv311, clean_session=True)
         client.reconnect_delay_set(1, 2)
         will = self.voice.will()
         if will is not None:
-            client.will_set(will.topic, will.data, qos=1, retain=will.retain)
+            client.will_set(will.topic, will.data, qos=1, retain=will.retain and self._keeps_will)
         client.on_connect = self._on_connect
         self._prepare(client)
         client.connect_async(*self._where, keepalive=10)
@@ -163,12 +222,24 @@ class VirtualMachine:
 
     def _prepare(self, client: Client) -> None:
         """For those that also listen."""
+        client.on_message = self._asked
+
+    def _asked(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        # Answered by `step`: everything is said by one thread.
+        self._questions.append(bytes(message.payload))
 
     def _on_connect(self, client: Client, *_: object) -> None:
+        if self.voice.asked_on is not None:
+            client.subscribe(self.voice.asked_on, 1)
         for one in self.voice.birth():
             _publish(client, one)
         # Without the lock: a caller that holds it may be waiting for this very thread to end.
         self._said = None
+
+
+def _leave(client: Client) -> None:
+    client.disconnect()
+    client.loop_stop()
 
 
 def _break(client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
@@ -42,6 +43,8 @@ class Voice(ABC):
     dialect: str
     repeats = True
     """Does it repeat itself, or speak only of changes?"""
+    MEANS: ClassVar[Mapping[str, str | None]] = {}
+    """What its dialect makes of what the machine does, where that is not the same; None: it tells no state of it."""
 
     def __init__(self, machine: str) -> None:
         self.machine = machine
@@ -49,6 +52,11 @@ class Voice(ABC):
     @abstractmethod
     def status(self) -> dict[str, object]:
         """The `status` table of `lab.toml`."""
+
+    @property
+    def asked_on(self) -> str | None:
+        """The topic where it can be asked what it does."""
+        return None
 
     def will(self) -> Said | None:
         """What the broker says when this machine vanishes."""
@@ -61,6 +69,11 @@ class Voice(ABC):
     @abstractmethod
     def now(self, doing: Doing) -> list[Said]:
         """What it does."""
+
+    def answer(self, request: bytes, doing: Doing) -> list[Said]:
+        """What it says when it is asked."""
+        del request
+        return self.now(doing)
 
     def changed(self, before: str, doing: Doing) -> list[Said]:
         """What it says at a change, before `now`."""
@@ -76,6 +89,7 @@ class TasmotaVoice(Voice):
     """A smart plug: watts, and whether its relay is on."""
 
     dialect = "tasmota"
+    MEANS = dict.fromkeys(("running", "setup", "idle", "fault"))
 
     def status(self) -> dict[str, object]:
         """Power thresholds that fit the watts of `VirtualMachine`."""
@@ -98,7 +112,7 @@ class TasmotaVoice(Voice):
     def now(self, doing: Doing) -> list[Said]:
         """STATE and SENSOR, as each TelePeriod."""
         time = _since_start(doing.at_s)
-        state = {"Time": time, "UptimeSec": int(doing.at_s), "POWER": _relay(doing.state), "Wifi": {"RSSI": 78}}
+        state = {"Time": time, "UptimeSec": int(doing.at_s), "POWER": relay(doing.state), "Wifi": {"RSSI": 78}}
         energy = {
             "Total": round(doing.energy_ws / KILOWATT_HOUR_WS, 3),
             "Power": round(doing.power_w),
@@ -112,9 +126,9 @@ class TasmotaVoice(Voice):
 
     def changed(self, before: str, doing: Doing) -> list[Said]:
         """The relay, when it was switched."""
-        if _relay(before) == _relay(doing.state):
+        if relay(before) == relay(doing.state):
             return []
-        word = _relay(doing.state)
+        word = relay(doing.state)
         return [
             Said(f"stat/{self.machine}/RESULT", json.dumps({"POWER": word})),
             Said(f"stat/{self.machine}/POWER", word),
@@ -185,10 +199,8 @@ class TextVoice(Voice):
         return Said(f"lab/{self.machine}/state", f"?{chance.randint(0, 999)}")
 
 
-VOICES: dict[str, type[Voice]] = {voice.dialect: voice for voice in (JsonVoice, TasmotaVoice, TextVoice)}
-
-
-def _relay(state: str) -> str:
+def relay(state: str) -> str:
+    """Of a plug whose machine is in this state."""
     return "OFF" if state == "off" else "ON"
 
 
