@@ -18,7 +18,11 @@ from firmware_bridge.readers.base import Badge, Decoder
 SPEEDS = (9_600, 2_400, 57_600, 115_200, 19_200, 38_400)
 """Tried in turn while bytes come that nobody reads."""
 FRAME_BYTES = 12
-"""About one frame: so much that nobody reads is enough to try another speed."""
+"""About one frame. Of a reader that sends faster than we listen less arrives of each, or nothing at all."""
+BURSTS = 2
+"""So much of a line may be noise; what comes oftener and nobody reads is a reader at another speed."""
+PATIENCE_S = 4.0
+"""At a speed where nothing comes any more another one is tried after so long."""
 QUIET_S = 0.25
 """A frame is over when nothing came for so long; a tap that gives no more is not cut in two."""
 FIRST_S = 2.0
@@ -40,7 +44,8 @@ class LineProbe:
         self._looks = decoder is None
         self.asks = isinstance(decoder, Asking)
         """Is it a reader that says nothing unasked?"""
-        self._unread = 0
+        self._unread = self._bursts = 0
+        self._fresh = False
         self._last_s = 0.0
         self._usual_baud = decoder.baud if decoder is not None else SPEEDS[0]
         self.baud = baud or self._usual_baud
@@ -128,6 +133,7 @@ class LineProbe:
             return
         self.bytes += len(data)
         self._unread += len(data)
+        self._fresh = True
         self._last_s = time.monotonic()
         if self.baud == self._first_baud:
             self.sample = (self.sample + data)[:SAMPLE_BYTES]
@@ -150,13 +156,25 @@ class LineProbe:
         return [Read(self._mine, badge) for badge in badges]
 
     def _is_unread(self) -> bool:
-        if self.reads or self.found or self.answered:
+        quiet_s = time.monotonic() - self._last_s
+        if self.reads or self.found or self.answered or quiet_s < QUIET_S:
             return False
-        return self._unread >= FRAME_BYTES and time.monotonic() - self._last_s >= QUIET_S
+        tuned = self.baud != self._first_baud
+        if not self._unread:
+            return tuned and quiet_s >= PATIENCE_S
+        self._bursts += self._fresh
+        self._fresh = False
+        return self._unread >= FRAME_BYTES or self._bursts >= BURSTS or tuned
 
     def _next_speed(self) -> None:
         likely = slower_speed(self.sample, self._first_baud, self._usual_baud)
-        order = [speed for speed in dict.fromkeys((likely or self._first_baud, *SPEEDS)) if speed not in self._tried]
+        speeds: tuple[int, ...] = SPEEDS
+        if likely is not None:
+            speeds = (likely, *SPEEDS)
+        elif len(self.sample) < FRAME_BYTES:
+            # So little of a frame: the sender is faster. One that is slower makes more bytes of it, not fewer.
+            speeds = (*(speed for speed in sorted(SPEEDS) if speed > self._first_baud), *SPEEDS)
+        order = [speed for speed in dict.fromkeys(speeds) if speed not in self._tried]
         self._tune_to(order[0] if order else self._first_baud)
         if not order:
             self._tried.clear()
@@ -192,5 +210,6 @@ class LineProbe:
     def _tune(self) -> None:
         """Bytes of one speed mean nothing at another."""
         self._chorus = Chorus()
-        self._unread = 0
+        self._unread = self._bursts = 0
+        self._fresh = False
         self._last_s = time.monotonic()
