@@ -16,6 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge import registry
+from firmware_bridge.readers.transforms import transform
+from firmware_bridge.simulator.active_frames import ACTIVE_FRAMES
+from firmware_bridge.simulator.catalogue import virtual_machine
+from firmware_bridge.simulator.frames import FRAMES
 from kiosk.people_csv import read_people
 from lab_config.demo import FOLDER, PEOPLE, write_demo_lab
 from lab_config.load import ConfigurationError, Problem, load
@@ -64,11 +68,21 @@ def test_every_machine_has_a_reader_and_belongs_to_a_process(lab: Lab) -> None:
 
 def test_it_has_every_way_to_hear_a_machine_and_both_kinds_of_silence(lab: Lab) -> None:
     sources = {machine.id: machine.status for machine in lab.machines}
-    assert {source.dialect for source in sources.values() if source} == {"tasmota", "json", "text"}
+    dialects = {source.dialect for source in sources.values() if source}
+    assert dialects == {"tasmota", "zigbee2mqtt", "mtconnect", "shelly2", "esphome", "sparkplug", "packml", "json"}
     assert sources["bench-1"] is None
-    assert [machine.id for machine in lab.machines if machine.rules.stale_after_ms is None] == ["mecha-1"]
+    assert [machine.id for machine in lab.machines if machine.rules.stale_after_ms is None] == ["mecha-1", "elec-1"]
     mecha = lab.machine("mecha-1")
     assert (mecha.crew, mecha.rules.crew_credit, mecha.when_full) == (3, "split", "refuse")
+
+
+def test_its_machines_speak_where_it_listens(lab: Lab) -> None:
+    for machine in lab.machines:
+        if machine.status is not None:
+            virtual = virtual_machine(machine.id, machine.status.dialect, host="", port=0)
+            assert virtual.status.keys() >= machine.status.options.keys() or machine.status.dialect == "json"
+            told = {key: virtual.status[key] for key in machine.status.options if key in virtual.status}
+            assert told | {"pointer": "/power_w"} == dict(machine.status.options) | {"pointer": "/power_w"}
 
 
 def test_presence_counts_only_at_the_bench_which_nobody_hears(lab: Lab) -> None:
@@ -119,18 +133,19 @@ def test_every_kazakh_letter_is_in_a_name(people: list[dict[str, str]]) -> None:
     assert set("әғқңөұүһі") <= set(written)
 
 
-def test_a_badge_of_the_demo_is_one_persons_and_goes_over_the_wire(people: list[dict[str, str]]) -> None:
+def test_a_badge_of_the_demo_is_one_persons_and_the_same_at_every_reader(
+    lab: Lab, people: list[dict[str, str]]
+) -> None:
     badges = [badge for row in people for badge in row["badges"].split()]
     assert len(set(badges)) == len(badges) == 15
-    for badge in badges:
-        check = 0
-        for byte in bytes.fromhex(badge):
-            check ^= byte
-        frame = b"\x02" + f"{badge}{check:02X}".encode() + b"\x03"
-        assert [getattr(event, "uid", None) for event in registry.reader("rdm6300", {}).feed(frame)] == [badge]
-        assert [getattr(event, "uid", None) for event in registry.reader("line", {}).feed(badge.encode() + b"\n")] == [
-            badge
-        ]
+    protocols = {reader.protocol: reader for reader in lab.readers}
+    assert {"rdm6300", "line", "twn4"} <= protocols.keys()
+    frames = FRAMES | {protocol: lambda uid, of=of: of([uid]) for protocol, of in ACTIVE_FRAMES.items()}
+    for protocol, reader in protocols.items():
+        decoder = registry.reader(protocol, reader.options)
+        for badge in badges:
+            heard = [getattr(event, "uid", None) for event in decoder.feed(frames[protocol](badge))]
+            assert list(map(transform(reader.transform), filter(None, heard))) == [badge]
 
 
 def test_somebody_lacks_the_briefing_the_consent_or_the_place(lab: Lab, people: list[dict[str, str]]) -> None:

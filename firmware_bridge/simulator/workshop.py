@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from firmware_bridge.simulator.virtual_machine import VirtualMachine
-from firmware_bridge.simulator.virtual_reader import VirtualReader
+from firmware_bridge.simulator.virtual_port import VirtualPort
 
 STEP_S = 0.05
 
@@ -16,7 +16,7 @@ class Workshop:
     """Owns what it is given. At `speed` 60 a machine's minute takes a second; badges keep real time."""
 
     def __init__(
-        self, readers: Mapping[str, VirtualReader], machines: Mapping[str, VirtualMachine], *, speed: float = 1.0
+        self, readers: Mapping[str, VirtualPort], machines: Mapping[str, VirtualMachine], *, speed: float = 1.0
     ) -> None:
         self.readers = dict(readers)
         self.machines = dict(machines)

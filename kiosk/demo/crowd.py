@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from random import Random
 
-from firmware_bridge.simulator.virtual_reader import VirtualReader
+from firmware_bridge.simulator.catalogue import Reader
 
 FIRST_TAP_S = 0.5
 BETWEEN_FIRST_TAPS_S = 0.6
@@ -21,7 +21,7 @@ PLACES = (("p10", "grinder-1"), ("p8", "weld-2"), ("p7", "elec-1"), ("p6", "mech
 class Crowd(threading.Thread):
     """Taps everybody in once, and then now and then somebody out and in again."""
 
-    def __init__(self, readers: dict[str, VirtualReader], badge: Callable[[str], str], speed: float) -> None:
+    def __init__(self, readers: dict[str, Reader], badge: Callable[[str], str], speed: float) -> None:
         super().__init__(name="crowd", daemon=True)
         self._readers = readers
         self._badge = badge

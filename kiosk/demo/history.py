@@ -19,6 +19,8 @@ DAYS = 14
 REPEAT_MS = 30_000
 """How often a virtual machine repeats itself while somebody is near it."""
 POWER_W = {"off": 1.0, "idle": 30.0, "running": 1_400.0}
+WITHOUT_SETUP = ("mtconnect",)
+"""Dialects with no word for it: a machine that is being set up is one that does not run."""
 
 WHO_WORKS_WHERE = {
     "p1": ("mill-1", "lathe-1", "bench-1"),
@@ -199,7 +201,8 @@ class History:
     def _heard(machine: Machine, phase: str) -> o.MachineHeard:
         if machine.status is not None and machine.status.power is not None:
             return o.MachineHeard(machine.id, power_w=POWER_W["running" if phase == "setup" else phase])
-        return o.MachineHeard(machine.id, state=phase)
+        is_told = machine.status is None or machine.status.dialect not in WITHOUT_SETUP
+        return o.MachineHeard(machine.id, state=phase if phase != "setup" or is_told else "idle")
 
     def _decide(self, day: date) -> Callable[[State], Iterator[o.Observation | Command]]:
         """The next morning: the clean sessions in one gesture, then most of the exceptions one by one."""

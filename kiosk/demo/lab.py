@@ -15,8 +15,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from firmware_bridge.simulator.broker import LoopbackBroker
-from firmware_bridge.simulator.virtual_machine import VirtualMachine
-from firmware_bridge.simulator.virtual_reader import VirtualReader
+from firmware_bridge.simulator.catalogue import virtual_machine, virtual_reader
 from firmware_bridge.simulator.workshop import Workshop
 from kiosk.assembly import Kiosk
 from kiosk.clock import ScaledClock
@@ -48,7 +47,7 @@ ACCOUNTS = (
 PINS = {"instructor": "2580", "lead": "1470"}
 """What they type at the panel, beside their badge."""
 ENTERPRISES = {"ent-steel": "Demo Steel", "ent-tyre": "Demo Tyres", "ent-home": "Demo Appliances"}
-FIRST_PHASES = {"lathe-1": "setup", "weld-1": "idle"}
+FIRST_PHASES = {"elec-1": "setup", "weld-1": "idle"}
 """What the machines do when the demo starts; the others run."""
 CHILD_STOP_S = 10.0
 
@@ -87,7 +86,7 @@ class Demo:
         broker.start()
         with (FOLDER / CONNECTIONS).open("rb") as file:
             protocols = {r["id"]: r["protocol"] for r in tomllib.load(file)["reader"]}
-        self.readers = {reader: VirtualReader(protocol) for reader, protocol in protocols.items()}
+        self.readers = {reader: virtual_reader(protocol) for reader, protocol in protocols.items()}
         hub_folder = self.data / "hub"
         lab_folder = write_demo_lab(
             self.data / "lab",
@@ -197,7 +196,7 @@ class Demo:
 
     def _workshop(self, lab: Lab, mqtt_port: int) -> None:
         machines = {
-            machine.id: VirtualMachine(machine.id, machine.status.dialect, host="127.0.0.1", port=mqtt_port, seed=seed)
+            machine.id: virtual_machine(machine.id, machine.status.dialect, host="127.0.0.1", port=mqtt_port, seed=seed)
             for seed, machine in enumerate(lab.machines)
             if machine.status is not None
         }
