@@ -62,6 +62,22 @@ def test_a_payload_that_tells_nothing_is_counted_and_listening_goes_on(
         assert kiosk._status().counters["mqtt_rejected_total"] == 1
 
 
+def test_how_often_a_source_speaks_and_what_nobody_explained_is_measured_while_it_runs(
+    tmp_path: Path, mosquitto: Broker, wait_until: Wait
+) -> None:
+    with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, readers):
+        wait_until(lambda: kiosk._status().broker, 5, "the broker")
+        for payload in ('{"state": "RUN"}', '{"state": "RUN"}', '{"state": "OILING"}'):
+            publish(mosquitto, "lab/mill-1", payload)
+        readers["mill-1"].raw(b"\x02" + b"0" * 11 + b"1\x03")
+        wait_until(lambda: kiosk._status().readers["mill-1"].rejected.get("checksum"), 5, "the rejection")
+        source = wait_until(
+            lambda: (found := kiosk._status().sources["mill-1"]).period_ms is not None and found, 5, "the period"
+        )
+    assert (source.outcomes, source.unmapped) == ({"reported": 2, "unmapped": 1}, "OILING")  # type: ignore[attr-defined]
+    assert 0 <= source.period_ms < 5_000  # type: ignore[attr-defined]
+
+
 def test_the_kiosk_says_machine_states_and_occupancy_and_nothing_about_the_person(
     tmp_path: Path, mosquitto: Broker, wait_until: Wait
 ) -> None:
