@@ -115,6 +115,21 @@ def test_a_plugs_other_topics_belong_to_the_plug() -> None:
     assert [(one.dialect, one.options) for one in listener.sources()] == [("tasmota", {"topic": PLUG})]
 
 
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("tele/mill-1/LWT", b"Offline"),
+        ("tele/mill-1/STATE", b'{"Time":"x","POWER":"OFF"}'),
+        ("stat/mill-1/POWER", b"OFF"),
+    ],
+)
+def test_a_plug_is_named_by_its_watts_whatever_it_said_first(topic: str, payload: bytes) -> None:
+    listener = Listener()
+    listener.take(topic, payload, True, 0)
+    listener.take(PLUG, plug(52), False, 1_000)
+    assert [one.options for one in listener.sources()] == [{"topic": PLUG}]
+
+
 def test_a_flood_of_topics_is_bounded() -> None:
     listener = Listener()
     for number in range(2_000):

@@ -25,7 +25,7 @@ NOT_MACHINES = ("sheber", "homeassistant")
 """What kiosks say, and where devices announce how they could be shown."""
 SEARCHES_MAX = 5
 """A topic that nobody read so often is left alone."""
-TRIED_MAX = 400
+TRIED_MAX, KNOWN_MAX = 400, 5_000
 POWER_KEY = re.compile(r"power|watt|(^|_)w$|apower", re.IGNORECASE)
 STATE_KEY = re.compile(r"(^|[/_. -])(state|status|mode|execution)$", re.IGNORECASE)
 OTHER_WORDS = {
@@ -103,9 +103,13 @@ class Listener:
         if heard is not None and topic in self._by_topic:
             return heard, heard.take(topic, payload, retained, at_ms)
         if heard is not None:
+            measured = bool(heard.samples_w)
             said = heard.take(topic, payload, retained, at_ms)
+            if heard.samples_w and not measured:
+                self._name_by_watts(heard, topic, payload, retained)
             # A relay's topic belongs to its plug; but a plug's bare status must not hide the meter beside it.
-            if any(isinstance(told, Reported | Gone) for told in said) or not self._may_search(topic):
+            telling = any(isinstance(told, Reported | Gone) for told in said)
+            if len(self._by_topic) < KNOWN_MAX and (telling or not self._may_search(topic)):
                 self._by_topic[topic] = heard
             return heard, said
         if self._may_search(topic):
@@ -130,9 +134,17 @@ class Listener:
             or not any(hears(source, topic) for source in specific for topic in one.source.topics())
         ]
 
+    def _name_by_watts(self, heard: Heard, topic: str, payload: bytes, retained: bool) -> None:
+        """A device is named by the topic of its watts, where one was heard of first by its will or its relay."""
+        better = self._search(topic, payload, retained)
+        if better is not None and better.dialect == heard.dialect:
+            heard.options, heard.source = better.options, better.source
+
     def _may_search(self, topic: str) -> bool:
+        if topic not in self._searches and len(self._searches) >= TRIED_MAX:
+            return False
         self._searches[topic] += 1
-        return self._searches[topic] <= SEARCHES_MAX and len(self._searches) <= TRIED_MAX
+        return self._searches[topic] <= SEARCHES_MAX
 
     def _search(self, topic: str, payload: bytes, retained: bool) -> Heard | None:
         best: tuple[int, Heard] | None = None

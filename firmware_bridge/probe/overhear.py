@@ -1,4 +1,4 @@
-"""What is said on a broker for a while: every topic, how often, and what last. Nothing is left behind there."""
+"""What is said on a broker for a while: every topic, and how often. Nothing is left behind there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class Message:
 class Topic:
     """What was heard on one topic."""
 
-    last: bytes = b""
     live: int = 0
     """Messages that were said now."""
     kept: int = 0
@@ -60,7 +59,6 @@ class Overheard:
         if message.topic not in self.topics and len(self.topics) >= TOPICS_MAX:
             return
         topic = self.topics.setdefault(message.topic, Topic())
-        topic.last = message.payload
         if message.retained:
             topic.kept += 1
         else:
