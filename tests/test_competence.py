@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -17,13 +18,21 @@ from kiosk.commands import (
     CommandRefused,
     DecideSession,
     GrantQualification,
+    ImportPeople,
     QuestionSession,
     SignCompetency,
 )
+from kiosk.demo.history import History
+from kiosk.desk import Desk
 from kiosk.domain.competence import Standing, ready
+from kiosk.domain.entries import Stamp
+from kiosk.people_csv import read_people
 from kiosk.store import people
-from kiosk.web.own_record import OwnRecord, briefings_known, expiring, own_record, usual_until
-from tests.kiosk_fixtures import MASTER, PYOTR
+from kiosk.web.own_record import OwnRecord, briefings_known, expiring, own_record, questions_open, usual_until
+from kiosk.web.reading import Reading
+from lab_config.demo import FOLDER, PEOPLE
+from lab_config.load import load
+from tests.kiosk_fixtures import MASTER, PYOTR, HandClock
 
 HOUR = 60 * MINUTE
 
@@ -157,6 +166,27 @@ def test_sign_offs_survive_a_restart_and_a_rebuild(floor: Floor) -> None:
     floor.again()
     assert record(floor) == before
     assert len(floor.desk.core.state.people[floor.ref()].sign_offs) == 1
+
+
+def test_the_demo_has_sign_offs_of_every_level_and_somebody_who_says_that_a_session_is_wrong(tmp_path: Path) -> None:
+    lab, (rows, _) = load(FOLDER), read_people(PEOPLE)
+    with closing(Desk(tmp_path / "kiosk.db", HandClock(), lab)) as desk:
+        history = History(lab, rows, desk.badge_ref, "u1")
+        now_ms = HandClock().wall_ms()
+        first_ms = history.start_ms(now_ms)
+
+        def stamp_at(utc_ms: int) -> Stamp:
+            return Stamp("boot", utc_ms - first_ms, utc_ms, synced=True)
+
+        desk.start_at(stamp_at(first_ms))
+        desk.relive([(stamp_at(first_ms), ImportPeople(tuple(rows)))])
+        desk.relive(history.observations(stamp_at, now_ms, desk.core.state))
+        reading = Reading(desk.connection, lab)
+        records = [own_record(reading, each.person_ref, now_ms) for each in people.people(desk.connection)]
+        levels = {each.level for record in records if record for each in record.competencies}
+        assert levels == {None, 1, 2, 3}
+        ((_, text),) = questions_open(reading).values()
+        assert text
 
 
 def test_hours_above_the_most_that_counts_do_not_count() -> None:

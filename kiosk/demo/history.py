@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from kiosk.commands import ApproveSessions, Command, DecideSession, PersonRow
+from kiosk.commands import ApproveSessions, Command, DecideSession, PersonRow, QuestionSession, SignCompetency
 from kiosk.domain import observations as o
 from kiosk.domain.entries import Stamp
 from kiosk.domain.state import Session, State, standing
@@ -58,6 +58,8 @@ LAST_AFTERNOON = (
     ("p8", "elec-1", None),
 )
 """What the instructor is asked about first: a forgotten tap-out, a lost signal, an idle machine, another's machine."""
+QUESTION = "Я ушёл позже, карта не сработала."
+"""What an apprentice wrote to the instructor."""
 UNSYNCHRONISED = ("p10", "grinder-1")
 """Who worked while the kiosk had been restarted and did not know the time."""
 
@@ -95,6 +97,7 @@ class History:
             if day != days[-1]:
                 told.append((self._local_ms(day + timedelta(days=1), 8, 20), self._decide(day)))
         told.extend(self._last_afternoon(days[-1]))
+        told.append((self._local_ms(days[-1], 23, 3), self._judge))
         for at_ms, what in sorted(told, key=lambda one: one[0]):
             for heard in what(state):
                 yield stamp_at(at_ms), heard
@@ -203,6 +206,19 @@ class History:
             return o.MachineHeard(machine.id, power_w=POWER_W["running" if phase == "setup" else phase])
         is_told = machine.status is None or machine.status.dialect not in WITHOUT_SETUP
         return o.MachineHeard(machine.id, state=phase if phase != "setup" or is_told else "idle")
+
+    def _judge(self, state: State) -> Iterator[o.Observation | Command]:
+        """What the apprentices can do by now, as an instructor signed it; and one who says that a session is wrong."""
+        apprentices = [each for each in state.people.values() if each.role == "apprentice"]
+        competencies = {each.id: each.competencies for each in self._lab.programmes}
+        for place, person in enumerate(apprentices):
+            for number, competency in enumerate(competencies.get(person.programme or "", ())):
+                if (place + number) % 4:
+                    level = 1 + place * number % 3
+                    yield SignCompetency(person.ref, competency.id, level, self._by, how="panel_both_badges")
+        pending = [each for each in state.sessions.values() if not each.is_open and each.review == "pending"]
+        if pending:
+            yield QuestionSession(pending[-1].id, pending[-1].person_ref, QUESTION)
 
     def _decide(self, day: date) -> Callable[[State], Iterator[o.Observation | Command]]:
         """The next morning: the clean sessions in one gesture, then most of the exceptions one by one."""
