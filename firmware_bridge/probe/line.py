@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from firmware_bridge import ports
@@ -203,7 +204,9 @@ class LineProbe:
     def _tune_to(self, baud: int) -> None:
         port: Any = self._port
         if baud != self.baud:
-            port.baudrate = baud
+            # A port that cannot do this speed stays at its own; the next one is tried.
+            with suppress(ValueError):
+                port.baudrate = baud
         self.baud = baud
         self._tune()
 

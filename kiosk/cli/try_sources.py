@@ -128,9 +128,7 @@ def _judged(source: Source, heard: Overheard, listen_s: float) -> Finding:
     if not kinds["live"]:
         kept = f"the broker keeps a state of it, but it said nothing itself in {listened}."
         if stale_ms is None:
-            return Finding(
-                device, True, kept, SWITCH_IT, look=True
-            )
+            return Finding(device, True, kept, SWITCH_IT, look=True)
         remedy = "What was kept is no evidence of now: look whether the device runs, or listen longer (--listen 5min)."
         return Finding(device, True, kept, remedy, look=True)
     if too_short(stale_ms, period_ms):
@@ -152,9 +150,7 @@ def _silent(device: str, source: Source, heard: Overheard, listened: str) -> Fin
     if near:
         return Finding(device, False, detail, f"Is it one of these, which spoke now: {', '.join(near)}?")
     if source.machine.rules.stale_after_ms is None:
-        return Finding(
-            device, True, detail, SWITCH_IT, look=True
-        )
+        return Finding(device, True, detail, SWITCH_IT, look=True)
     remedy = "Look whether the device runs and knows this broker; if it seldom speaks, listen longer (--listen 5min)."
     return Finding(device, False, detail, remedy)
 
