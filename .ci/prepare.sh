@@ -159,6 +159,13 @@ need_python() {
     state | tee "$stamp" >.venv/.installed-requirements.lock
 }
 
+need_fuzzer() { # after need_python
+    .venv/bin/python -c 'import atheris' 2>/dev/null && return
+    say "installing the Python packages of requirements-fuzz.lock (once)"
+    .venv/bin/python -m pip install --require-hashes --only-binary :all: -r requirements-fuzz.lock >>"$LOG" 2>&1 ||
+        die "pip could not install requirements-fuzz.lock; read the end of $LOG, or run ./test without --all."
+}
+
 mkdir -p "$CACHE" 2>/dev/null && [ -w "$CACHE" ] || die "cannot write into $PWD; clone into a folder of your own and try again."
 exec 9>"$CACHE/lock" && flock 9 # two scripts at once prepare one after the other; closed before the real work
 [ ! -e "$DEBIAN/.at" ] || [ "$(cat "$DEBIAN/.at")" = "$PWD" ] || wrap_programs # the clone was moved
