@@ -11,6 +11,9 @@ from itertools import zip_longest
 
 from paho.mqtt.matcher import MQTTMatcher
 
+KNOWN_MAX = 1_024
+"""Topics whose listeners are remembered; a filter with a wildcard may match any number."""
+
 
 def fewest(filters: Iterable[str]) -> tuple[str, ...]:
     """Filters that match all that `filters` match, no topic twice; where two overlap, the one that covers both."""
@@ -51,6 +54,7 @@ class Routes:
 
     def __init__(self, filters: Mapping[int, Iterable[str]]) -> None:
         """`filters`: the topic filters of each listener, by its number."""
+        self._known: dict[str, list[int]] = {}
         asked: dict[str, list[int]] = {}
         for listener, topics in filters.items():
             for topic in dict.fromkeys(topics):
@@ -61,5 +65,10 @@ class Routes:
 
     def concerned(self, topic: str) -> list[int]:
         """The listeners of `topic`, each once, in their order."""
-        matches = self._matcher.iter_match(topic)  # type: ignore[no-untyped-call]
-        return sorted({listener for listeners in matches for listener in listeners})
+        known = self._known.get(topic)
+        if known is None:
+            matches = self._matcher.iter_match(topic)  # type: ignore[no-untyped-call]
+            known = sorted({listener for listeners in matches for listener in listeners})
+            if len(self._known) < KNOWN_MAX:
+                self._known[topic] = known
+        return known
