@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from shopfloor_fixtures import DAY, MINUTE, UNKNOWN, Floor, a_floor
+from test_snapshot import everything
 
-from kiosk import office
+from kiosk import office, snapshot
 from kiosk.commands import (
     AddUser,
     ApproveSessions,
@@ -24,11 +25,13 @@ from kiosk.commands import (
     PickMachine,
     QuestionSession,
     SetPin,
+    SignCompetency,
     TouchStillHere,
 )
 from kiosk.domain.choices import MachineChoice
 from kiosk.replay import session_object
 from kiosk.store import people, views
+from kiosk.store.ledger import Ledger
 from kiosk.web.own_record import next_warning_ms, questions_open, told, unknown_seen, warnings
 from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR
 
@@ -438,6 +441,24 @@ def test_a_replay_and_the_fold_know_neither_mark(floor: Floor) -> None:
 
 
 # --- derived --------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_holds_questions_sign_offs_and_what_is_not_told_yet(floor: Floor, tmp_path: Path) -> None:
+    floor.ask(SignCompetency(floor.ref(), "CNC-c", 2, floor.by, "well done"))
+    session = floor.lesson().session
+    floor.ask(QuestionSession(session, floor.ref(), "why"))
+    floor.clock.move(500)
+    floor.tap(reader="lathe-1")
+    floor.clock.move(MINUTE)
+    floor.ask(CloseSession(floor.rows()[-1].session, floor.by))
+    state, log = floor.desk.core.state, Ledger(floor.desk.connection)
+    assert state.questions
+    assert state.untold
+    assert state.two_places
+    snapshot.keep(tmp_path / "snapshot", state, log.root())
+    restored = snapshot.restore(tmp_path / "snapshot", log)
+    assert restored is not None
+    assert everything(restored) == everything(state)
 
 
 def test_a_rebuild_and_a_restart_end_with_the_same_rows(floor: Floor) -> None:

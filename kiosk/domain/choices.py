@@ -53,6 +53,8 @@ def _choice(state: State, read: Read) -> MachineChoice:
 
 
 def _outcome(state: State, read: Read, here: Session | None) -> tuple[str, str, tuple[str, ...]]:
+    if not read.person.active:
+        return "refused", "person_inactive", ()
     if here is not None:
         return ("still_on" if is_still_on(state, read, here) else "out"), "", ()
     if untold_handover(state, read) is not None:
