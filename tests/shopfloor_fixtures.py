@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from firmware_bridge.observations import BadgeSeen, MachineReported
-from kiosk.commands import AddUser, Command, Done, ImportPeople
+from kiosk.commands import AddUser, Command, CommandRefused, Done, ImportPeople
 from kiosk.desk import Desk
 from kiosk.inbox import Asked, Heard
 from kiosk.store import people, views
@@ -138,3 +140,10 @@ def a_floor(folder: Path) -> Iterator[Floor]:
     made = Floor(folder)
     yield made
     made.desk.close()
+
+
+def refused(floor: Floor, command: Command) -> str:
+    """The code of the clerk's no."""
+    with pytest.raises(CommandRefused) as error:
+        floor.ask(command)
+    return error.value.code
