@@ -20,10 +20,13 @@ Hear = Callable[[o.Observation], tuple[int, ...]]
 
 
 def refuse_other_roles(connection: sqlite3.Connection, by: str) -> None:
-    """Of the accounts, instructors and leads vouch for hours; nobody else, whatever page let them through."""
-    user = people.user_by_ref(connection, by)
-    if user is not None and user.role not in VOUCHING:
-        raise CommandRefused("not_instructor", user.role)
+    """Instructors and leads vouch for hours; nobody else, whatever page let them through.
+
+    `by` is an account, or at the panel the person of a badge who has none.
+    """
+    known = people.user_by_ref(connection, by) or people.person_by_ref(connection, by)
+    if known is not None and known.role not in VOUCHING:
+        raise CommandRefused("not_instructor", known.role)
 
 
 def refuse_oneself(connection: sqlite3.Connection, person_ref: str, by: str) -> None:

@@ -14,6 +14,7 @@ from kiosk.commands import (
     EnrolSeen,
     HoldBriefing,
     LinkUser,
+    LockMachine,
     PickMachine,
     SetPin,
 )
@@ -141,3 +142,12 @@ def test_an_account_is_linked_to_a_person_afterwards(floor: Floor) -> None:
     assert account.name == "new"
     assert refused(floor, LinkUser("nobody", "p2")) == "unknown_user"
     assert refused(floor, LinkUser("new", "p99")) == "unknown_person"
+
+
+def test_an_apprentices_badge_vouches_for_nobody(floor: Floor) -> None:
+    floor.tap(UNKNOWN)
+    pyotr = floor.ref(PYOTR)
+    assert refused(floor, HoldBriefing("briefing:cnc", (floor.ref(),), None, pyotr)) == "not_instructor"
+    assert refused(floor, EnrolSeen("mill-1", "p1", pyotr)) == "not_instructor"
+    assert refused(floor, LockMachine("mill-1", True, pyotr)) == "not_instructor"
+    floor.ask(HoldBriefing("briefing:cnc", (floor.ref(),), None, floor.ref(MASTER), mark="badge"))
