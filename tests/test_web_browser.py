@@ -138,7 +138,7 @@ def answers(world: World) -> dict[str, tuple[object, str]]:
         "unknown-badge": (lambda: world.refused("unknown_badge"), "Unknown card"),
         "not-qualified": (
             lambda: world.refused("not_qualified", "p5", "robot-1", missing=["briefing:cnc", "qualification:robot"]),
-            "Не хватает",
+            "ещё не выдано",
         ),
         "machine-full": (lambda: world.refused("machine_full", "p3", "weld-1"), "Wait until"),
         "busy-elsewhere": (lambda: world.refused("busy_elsewhere", "p4", "robot-1"), "басқа станокта"),
@@ -163,6 +163,7 @@ def test_every_answer_fills_the_screen_and_fits_it(world: World, chromium: Brows
 def test_the_answer_goes_by_itself_and_the_board_shows_who_is_on(world: World, chromium: Browser) -> None:
     with a_kiosk(world) as address, a_page(chromium, SIZES["1024x600"]) as page:
         page.goto(address)
+        world.state("mill-1", "running")
         world.tap_in("p1", "mill-1")
         page.wait_for_selector(".answer.in")
         page.wait_for_selector("[data-machine=mill-1] .who:text('Сериков Ә.')", state="attached")

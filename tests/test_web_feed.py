@@ -124,8 +124,8 @@ def test_a_refusal_says_why_in_words(world: World, listener: Listener, reason: s
 def test_missing_qualifications_are_each_named(world: World, listener: Listener) -> None:
     world.refused("not_qualified", "p2", missing=["briefing:cnc", "qualification:cnc_mill"])
     html = listener.next("tap")["data"]["html"]
-    assert "инструктаж по безопасности: cnc" in html
-    assert "квалификация: cnc_mill" in html
+    assert "Инструктаж по безопасности: cnc" in html
+    assert "Допуск: cnc_mill" in html
 
 
 def test_an_unknown_card_is_refused_in_every_language_of_the_lab(world: World, listener: Listener) -> None:

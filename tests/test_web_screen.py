@@ -11,7 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 from web_fixtures import MINUTE, NOON, World, a_busy_morning, a_world
 
-from kiosk.web.apps import create_kiosk_app, static_folder
+from kiosk.web.apps import create_kiosk_app
+from kiosk.web.board import static_folder
 from kiosk.web.services import KioskStatus, ReaderStatus
 
 

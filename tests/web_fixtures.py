@@ -103,6 +103,8 @@ class World:
     commands: list[Command] = field(default_factory=list)
     refuse: str | None = None
     taps: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[type, Callable[[Any], Done]] = field(default_factory=dict)
+    """What the clerk says to a kind of command; else a bare yes."""
     feed: Feed | None = None
 
     def __post_init__(self) -> None:
@@ -263,6 +265,8 @@ class World:
         if self.refuse is not None:
             raise CommandRefused(self.refuse)
         self.commands.append(command)
+        if type(command) in self.answers:
+            return self.answers[type(command)](command)
         chosen = command.sessions if isinstance(command, ApproveSessions) else ()
         if isinstance(command, DecideSession):
             chosen = (command.session,)

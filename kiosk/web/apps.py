@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
@@ -19,6 +18,7 @@ from kiosk.store.schema import open_reader
 from kiosk.web import phrases, words
 from kiosk.web.accounts import Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
+from kiosk.web.board import static_folder
 from kiosk.web.feed import Feed
 from kiosk.web.phrases import N_
 from kiosk.web.reading import disk_is_away, today
@@ -52,20 +52,16 @@ ERROR_WORDS = {
 }
 
 
-def static_folder() -> Path:
-    """`kiosk/web/static` in an installed wheel, the top-level `static` in a checkout."""
-    packaged = Path(__file__).parent / "static"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "static"
-
-
 def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
     """The screen in the workshop, `/health` and `/metrics`; plain, local, without accounts."""
-    from kiosk.web.screen import screen  # noqa: PLC0415 - the blueprint knows this module
+    from kiosk.web.screen import screen  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.visit_pages import visit_pages  # noqa: PLC0415
 
     app = _plain_app(services)
     announcer = Announcer(services)
     app.extensions["sheber"] = {"services": services, "feed": feed, "board": announcer.board_view}
     app.register_blueprint(screen)
+    app.register_blueprint(visit_pages)
     return app
 
 

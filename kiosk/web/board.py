@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
 from kiosk.web import phrases
+from kiosk.web.own_record import warnings
 from kiosk.web.phrases import N_
 from kiosk.web.reading import Happening, OpenSession, Reading
 from kiosk.web.services import KioskStatus, Services
-from kiosk.web.words import Words, clock_time, hours_minutes, local, words
+from kiosk.web.words import Words, clock_time, hours_minutes, local, minutes_seconds, words
 from lab_config.model import Lab, LocalText, Machine
 
+
+def static_folder() -> Path:
+    """`kiosk/web/static` in an installed wheel, the top-level `static` in a checkout."""
+    packaged = Path(__file__).parent / "static"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "static"
+
+
+MAX_WARNINGS = 3
 MAX_COLUMNS = 6
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 5, 10: 5, 11: 4, 12: 4, 13: 5, 14: 5, 15: 5}
 
@@ -39,7 +50,9 @@ class BoardView:
         self._board = templates.get_template("kiosk/board.html")
         self._marks = templates.get_template("kiosk/marks.html")
         self._latest = templates.get_template("kiosk/latest.html")
+        self._warnings = templates.get_template("kiosk/warnings.html")
         self._why = templates.get_template("kiosk/why.html")
+        self._page = _fingerprint(services.lab)
         self._names = {each.id: self._texts(each.name) or _same(each.id) for each in services.lab.machines}
 
     def payload(self, reading: Reading) -> dict[str, Any]:
@@ -48,6 +61,7 @@ class BoardView:
         return blank | {
             "html": self._machines(reading, blank["now_ms"]),
             "latest": self._latest.render(latest=self._just_happened(reading)),
+            "warnings": self._warnings.render(warnings=self._idle_warnings(reading, blank["now_ms"])),
         }
 
     def blank(self) -> dict[str, Any]:
@@ -55,7 +69,7 @@ class BoardView:
         now_ms = self._services.wall_ms()
         offset = local(now_ms, self._zone).utcoffset()
         offset_ms = int(offset.total_seconds() * 1000) if offset else 0
-        return {"html": "", "latest": "", "now_ms": now_ms, "offset_ms": offset_ms}
+        return {"html": "", "latest": "", "warnings": "", "now_ms": now_ms, "offset_ms": offset_ms}
 
     def status_payload(self) -> dict[str, Any]:
         """What a `status` event carries."""
@@ -65,6 +79,7 @@ class BoardView:
             "reason": self._why.render(texts=self._why_not(status.reason)),
             "marks": self._marks.render(marks=self._what_is_wrong(status)),
             "now_ms": self._services.wall_ms(),
+            "page": self._page,
         }
 
     def _machines(self, reading: Reading, now_ms: int) -> str:
@@ -128,6 +143,20 @@ class BoardView:
             "text": first.gettext(text),
         }
 
+    def _idle_warnings(self, reading: Reading, now_ms: int) -> list[dict[str, Any]]:
+        """Who is on an idle machine that will soon end their session; a touch says that they are still there."""
+        return [
+            {
+                "session": each.session,
+                "name": reading.short_name(each.person_ref),
+                "machine": machine_name(self._lab, each.machine, self.languages[0]),
+                "until_ms": now_ms + each.left_ms,
+                "left": minutes_seconds(each.left_ms),
+                "texts": self._phrase(N_("I am still here")),
+            }
+            for each in warnings(reading, now_ms)[:MAX_WARNINGS]
+        ]
+
     def _phrase(self, message: str) -> list[dict[str, str]]:
         return [{"language": each.language, "text": each.gettext(message)} for each in self.languages]
 
@@ -137,6 +166,16 @@ class BoardView:
         for each in self.languages:
             texts.setdefault(name.in_language(each.language), each.language)
         return [{"language": language, "text": text} for text, language in texts.items() if text]
+
+
+def _fingerprint(lab: Lab) -> str:
+    """Of everything a page that is open has loaded once: when it changes, screens load themselves anew."""
+    digest = sha256(repr((lab.name, lab.languages, lab.demo)).encode())
+    for folder in (static_folder(), Path(__file__).parent / "templates" / "kiosk"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 LOOKS = {"locked": N_("withdrawn"), "none": N_("no sensor")}

@@ -20,7 +20,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from kiosk.store.schema import StoreError, open_reader
-from kiosk.web.announce import ANSWERS, BOARD_TYPES, Announcer, Event
+from kiosk.web.announce import BOARD_TYPES, Announcer, Event
+from kiosk.web.answers import ANSWERS
 from kiosk.web.reading import Reading, disk_is_away
 from kiosk.web.services import Services
 
@@ -53,6 +54,10 @@ class _Stream:
     def wants(self, event: Event) -> bool:
         return event.reader is None or self.readers is None or event.reader in self.readers
 
+    def owns(self, event: Event, claimed: frozenset[str]) -> bool:
+        """May it learn the visit? Where screens say which readers are theirs (`claimed`), a reader has no others."""
+        return event.reader in (self.readers or ()) or (self.readers is None and event.reader not in claimed)
+
 
 class Feed:
     """Owns the streams. `adopt` and `wake` may be called from any thread."""
@@ -61,6 +66,8 @@ class Feed:
         self._services = services
         self._announcer = Announcer(services)
         self._readers = {each.id: frozenset(each.readers) or None for each in services.lab.screens}
+        self._claimed = frozenset(reader for each in services.lab.screens for reader in each.readers)
+        self._warn_at_ms: int | None = None
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
         self._arrivals: deque[_Stream] = deque()
@@ -133,6 +140,8 @@ class Feed:
                     self._send_board()
                 if now >= next_status:
                     next_status = now + STATUS_S
+                    due_ms = self._warn_at_ms
+                    self._board_dirty = self._board_dirty or (due_ms is not None and self._services.wall_ms() >= due_ms)
                     if not self._services.status().recording:
                         self._let_go()
                     beat = now >= next_beat
@@ -231,10 +240,10 @@ class Feed:
         stream.sock.close()
 
     def _broadcast(self, event: Event) -> None:
-        data = event.wire()
+        everywhere, own = event.wire(), event.wire(own=True)
         for stream in list(self._streams):
             if stream.wants(event):
-                self._offer(stream, data)
+                self._offer(stream, own if stream.owns(event, self._claimed) else everywhere)
 
     def _welcome(self) -> None:
         while True:
@@ -247,16 +256,23 @@ class Feed:
             after = stream.after
             events = self._read(lambda connection, after=after: self._missed(connection, after)) or []  # type: ignore[misc]
             events.append(self._announcer.status())
-            self._offer(stream, b"".join(event.wire() for event in events if stream.wants(event)))
+            self._offer(
+                stream,
+                b"".join(event.wire(stream.owns(event, self._claimed)) for event in events if stream.wants(event)),
+            )
 
     def _missed(self, connection: sqlite3.Connection, after: int | None) -> list[Event]:
         """What a stream needs that has seen everything up to `after`."""
         if after is None or not 0 <= self._last - after <= RESUME_ROWS:
-            return [self._announcer.board(connection, self._last)]
+            return [self._board(connection)]
         if self._last == after:
             return []
         rows = self._reading(connection).entries(after, self._last)
-        return [*self._answers(connection, rows, missed=True), self._announcer.board(connection, self._last)]
+        return [*self._answers(connection, rows, missed=True), self._board(connection)]
+
+    def _board(self, connection: sqlite3.Connection) -> Event:
+        self._warn_at_ms = self._announcer.next_warning_ms(connection)
+        return self._announcer.board(connection, self._last)
 
     def _follow(self, connection: sqlite3.Connection) -> bool:
         """Announces every entry committed since the last time: answers first, the board when it is due."""
@@ -283,7 +299,7 @@ class Feed:
             return []
 
     def _send_board(self) -> None:
-        board = self._read(lambda connection: self._announcer.board(connection, self._last)) if self._streams else None
+        board = self._read(self._board) if self._streams else None
         self._board_dirty = self._connection is None
         self._board_after = monotonic() + (STATUS_S if self._board_dirty else BOARD_PAUSE_S)
         if board is not None:

@@ -37,13 +37,16 @@ REMEDIES = {
     "badge_blocked": N_("Ask the instructor for a new card."),
     "person_inactive": N_("Ask the instructor."),
     "machine_locked": N_("Choose another machine or ask the instructor."),
-    "not_qualified": N_("Ask the instructor. Missing:"),
+    "not_qualified": N_("Ask the instructor."),
     "machine_full": N_("Wait until a place is free or choose another machine."),
     "busy_elsewhere": N_("Finish there first: tap your card at that machine."),
 }
 """What to do about it."""
 
-QUALIFICATION_KINDS = {"briefing": N_("safety briefing"), "qualification": N_("qualification")}
+QUALIFICATION_KINDS = {
+    "briefing": N_("Safety briefing: %(what)s"),
+    "qualification": N_("Qualification: %(what)s"),
+}
 
 CLOSINGS = {
     "tap_out": N_("tapped out"),
@@ -113,6 +116,28 @@ MANUAL_REASON_WORDS = {
 }
 """Why hours were entered by hand."""
 
+CHOICES = {
+    "in": N_("free to start"),
+    "observer": N_("watching only"),
+    "out": N_("finish here"),
+    "still_on": N_("you are on it"),
+    "told": N_("another person took over"),
+}
+"""What a touch on a machine comes to, by `MachineChoice.outcome`; a refusal says why by `REFUSALS`."""
+
+LEVELS = (N_("not shown yet"), N_("with help"), N_("alone"), N_("can teach it"))
+NO_LEVEL = N_("not signed yet")
+
+WRONG = (
+    N_("The time is wrong"),
+    N_("It was another machine"),
+    N_("It was another work process"),
+    N_("I forgot to tap"),
+    N_("It was not me"),
+    N_("Something else"),
+)
+"""What is wrong with a session: ready phrases, for gloves."""
+
 EVIDENCE = {
     "badge+machine": N_("card and machine"),
     "badge": N_("card only"),
@@ -148,6 +173,11 @@ COMMAND_REFUSALS = {
         "That cannot be: the kiosk knows what happened before and after. Look at the date and the time."
     ),
     "no_open_session": N_("The session has ended already."),
+    "not_waiting": N_("Too late. Tap your card again."),
+    "unknown_reader": N_("Too late. Tap your card again."),
+    "not_due": N_("There is time: nothing ends now."),
+    "not_own_session": N_("That is not your session."),
+    "already_questioned": N_("You have asked already. The instructor will look at it."),
     "no_answer": N_("The kiosk is busy. Look whether the decision is there, and try again if not."),
     "not_recording": N_("The kiosk records nothing now. Once it does, look whether the decision is there."),
     "store": N_("The kiosk cannot record anything now. Nothing was changed."),

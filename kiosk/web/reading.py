@@ -65,6 +65,7 @@ class Progress:
     credited: str
     required: str
     """Empty where the plan says no number."""
+    missing: str
     percent: int
 
 
@@ -111,6 +112,14 @@ class Reading:
         parts = (person.surname, person.given, person.patronymic) if person else ()
         return " ".join(part for part in parts if part) or NAMELESS
 
+    def instructors(self) -> list[str]:
+        """Short names of those who are on the active list."""
+        return [
+            each.short_name or NAMELESS
+            for each in people.people(self.connection)
+            if each.role == "instructor" and each.active
+        ]
+
     def people_with_badges(self) -> list[DemoPerson]:
         """Everybody with a card, for the demo's panel."""
         cards = {badge.person_ref: badge.uid for badge in reversed(people.badges(self.connection)) if not badge.blocked}
@@ -156,6 +165,7 @@ class Reading:
             title=process.title.in_language(language) or process.id,
             credited=hours_minutes(credited_ms),
             required=hours_minutes(required_ms) if required_ms else "",
+            missing=hours_minutes(max(0, required_ms - credited_ms)),
             percent=min(100, credited_ms * 100 // required_ms) if required_ms else 0,
         )
 

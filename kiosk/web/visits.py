@@ -1,7 +1,7 @@
 """Visits: for as long as somebody stands at the screen after a tap, a random token says whose turn it is.
 
-A badge says who is there, the token carries it to the screens that answer to that reader, and to nobody else. It is kept
-in memory, in real time, and means nothing once it is over.
+A badge says who is there, the token carries it to the screens that answer to that reader, and to nobody else. It is
+kept in memory, in real time, and means nothing once it is over.
 """
 
 from __future__ import annotations

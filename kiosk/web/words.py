@@ -84,6 +84,12 @@ def hours_minutes(duration_ms: int) -> str:
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
+def minutes_seconds(duration_ms: int) -> str:
+    """`4:09`: minutes and whole seconds that are left."""
+    seconds = max(0, duration_ms) // 1000
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
 def academic_hours(duration_ms: int, academic_hour_ms: int) -> str:
     """`3,0`: academic hours to a tenth, with a decimal comma."""
     return decimal_comma(Decimal(duration_ms) / Decimal(academic_hour_ms))

@@ -2,7 +2,6 @@
 "use strict";
 
 (() => {
-  const ANSWER_MS = 6000; // how long an answer to a tap stays
   const STALE_MS = 10000; // an answer older than this is history, not an answer
   const SILENCE_MS = 25000; // no word from the kiosk for this long: the connection is lost
   const at = (id) => document.getElementById(id);
@@ -37,67 +36,40 @@
       const minutes = Math.max(0, Math.floor((now() - Number(each.dataset.since)) / 60000));
       each.textContent = `${Math.floor(minutes / 60)}:${two(minutes % 60)}`;
     }
-  }
-
-  // --- Sound. The kiosk browser starts with autoplay allowed; elsewhere the first touch allows it.
-  let audio = null;
-  function tone(frequency, from, length, shape) {
-    const start = audio.currentTime + from;
-    const voice = audio.createOscillator();
-    const level = audio.createGain();
-    voice.type = shape;
-    voice.frequency.value = frequency;
-    level.gain.setValueAtTime(0, start);
-    level.gain.linearRampToValueAtTime(0.4, start + 0.015);
-    level.gain.setValueAtTime(0.4, start + length - 0.03);
-    level.gain.linearRampToValueAtTime(0, start + length);
-    voice.connect(level).connect(audio.destination);
-    voice.start(start);
-    voice.stop(start + length);
-  }
-  const SOUNDS = {
-    in: [[660, 0, 0.14, "triangle"], [990, 0.15, 0.24, "triangle"]],
-    observer: [[660, 0, 0.14, "triangle"], [990, 0.15, 0.24, "triangle"]],
-    out: [[880, 0, 0.14, "triangle"], [587, 0.15, 0.24, "triangle"]],
-    tell: [[660, 0, 0.2, "triangle"]],
-    no: [[150, 0, 0.5, "sawtooth"]],
-  };
-  function play(kind) {
-    try {
-      audio ??= new AudioContext();
-      if (audio.state === "suspended") audio.resume();
-      for (const each of SOUNDS[kind] ?? []) tone(...each);
-    } catch {
-      audio = null; // a machine without sound still answers by colour, icon and text
+    for (const each of document.querySelectorAll(".warning")) {
+      const seconds = Math.max(0, Math.floor((Number(each.dataset.until) - now()) / 1000));
+      each.querySelector(".left").textContent = `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
     }
   }
 
   // --- What the stream says.
-  let over = 0;
-  function hide() {
-    clearTimeout(over);
-    at("answer").hidden = true;
-  }
   function answer(event) {
     if (event.age_ms / rate > STALE_MS) return;
-    const place = at("answer");
-    place.className = `answer ${event.kind}`;
-    place.lang = event.language;
-    place.innerHTML = event.html;
-    place.hidden = false;
-    play(event.kind);
-    clearTimeout(over);
-    over = setTimeout(hide, ANSWER_MS);
+    window.sheberVisit.tapped(event);
+  }
+  const warned = new Set();
+  function warn(html) {
+    const place = at("warnings");
+    if (place.innerHTML !== html) {
+      place.innerHTML = html;
+      htmx.process(place);
+    }
+    const sessions = [...place.querySelectorAll("[data-session]")].map((each) => each.dataset.session);
+    if (sessions.some((each) => !warned.has(each))) window.sheberSound.play("warn");
+    warned.clear();
+    sessions.forEach((each) => warned.add(each));
   }
   function board(event) {
     hearTime(event.now_ms);
     at("board").innerHTML = event.html;
     at("latest").innerHTML = event.latest;
     body.dataset.offset = event.offset_ms;
+    warn(event.warnings);
     tick();
   }
   function status(event) {
     hearTime(event.now_ms);
+    if (event.page !== body.dataset.page && !window.sheberVisit.busy()) location.reload(); // the kiosk was updated
     at("alarm").hidden = event.recording;
     at("why").innerHTML = event.reason;
     at("marks").innerHTML = event.marks;
@@ -135,8 +107,8 @@
     };
   }
 
-  at("answer").addEventListener("click", hide);
   setInterval(tick, 500);
   tick();
+  warn(at("warnings").innerHTML);
   listen();
 })();

@@ -1,0 +1,111 @@
+// After a tap: the answer, what may be touched then, and the idle board again. The server decides what a touch may do;
+// 410 from it means that the visit is over.
+"use strict";
+
+window.sheberVisit = (() => {
+  const STAYS = { answer: 6000, notes: 10000, said: 4000, visit: 15000 }; // as in tokens.css
+  const TOUCH_EVERY = 3000; // so often the server is told that somebody is still there
+  const at = (id) => document.getElementById(id);
+  const sound = window.sheberSound;
+  let token = "";
+  let tappedAt = 0;
+  let over = 0;
+  let told = 0;
+
+  const post = (path) => fetch(path, { method: "POST", headers: { "HX-Request": "true" } });
+
+  function closeIn(ms) {
+    clearTimeout(over);
+    over = setTimeout(leave, Math.max(0, ms));
+  }
+
+  function leave() {
+    clearTimeout(over);
+    if (token) post(`/visit/${token}/end`).catch(() => {}); // it ends by itself too
+    token = "";
+    at("answer").hidden = true;
+    at("visit").hidden = true;
+    at("visit").replaceChildren();
+  }
+
+  function tapped(event) {
+    token = "";
+    at("visit").hidden = true;
+    at("visit").replaceChildren();
+    const place = at("answer");
+    place.innerHTML = event.html;
+    const noted = place.querySelector(".notes, .missing") !== null;
+    place.className = `answer ${event.kind}${noted ? " longer" : ""}`;
+    place.lang = event.language;
+    if (event.visit) {
+      token = event.visit;
+      tappedAt = performance.now();
+      at("touches").innerHTML = event.touches;
+      htmx.process(at("touches"));
+      if (event.opens) htmx.ajax("GET", `/visit/${token}/${event.opens}`, "#visit");
+    }
+    place.hidden = false;
+    sound.play(event.kind);
+    closeIn(noted ? STAYS.notes : STAYS.answer);
+  }
+
+  // --- The ring: a choice at a shared reader runs from the tap, everything else from the last touch.
+  function restart() {
+    const sheet = at("visit").querySelector("[data-visit]");
+    if (sheet === null || at("visit").hidden) return;
+    const ring = sheet.querySelector(".ring .left");
+    const spent = "fixed" in sheet.dataset ? performance.now() - tappedAt : 0;
+    if ("stays" in sheet.dataset) { // a roll call: the server says when it is over
+      clearTimeout(over);
+      return;
+    }
+    const lasts = "goes" in sheet.dataset ? STAYS.said : STAYS.visit;
+    if (ring !== null) {
+      ring.style.animation = "none";
+      ring.getBoundingClientRect(); // the animation begins anew only after the page was laid out without it
+      ring.style.animation = "";
+      ring.style.animationDelay = `${-spent}ms`;
+    }
+    closeIn(lasts - spent);
+  }
+
+  at("visit").addEventListener("pointerdown", () => {
+    if (!token) return;
+    restart();
+    const now = performance.now();
+    if (now - told < TOUCH_EVERY) return;
+    told = now;
+    post(`/visit/${token}/touch`).then((reply) => { if (reply.status === 410) leave(); }, () => {});
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") leave();
+    else if (!at("visit").hidden) restart();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".touch")) sound.play("touch");
+    if (event.target.closest("[data-leave]")) leave();
+    else if (event.target.closest("#answer") && !event.target.closest(".touch")) leave();
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.xhr.status === 410) leave();
+    // What was asked for in a visit that is over must not open the next one's screen.
+    if (event.detail.target.id === "visit" && !event.detail.xhr.responseURL.includes(token || "\0")) {
+      event.detail.shouldSwap = false;
+    }
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "visit" || !token) return;
+    at("answer").hidden = true;
+    at("visit").hidden = false;
+    const sheet = at("visit").querySelector("[data-visit]");
+    if (sheet !== null && "goes" in sheet.dataset) sound.play(sheet.classList.contains("yes") ? "in" : "no");
+    restart();
+  });
+  document.addEventListener("htmx:sendError", leave);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.elt.matches(".still") && event.detail.successful) event.detail.elt.closest(".warning").remove();
+  });
+
+  return { tapped, leave, busy: () => token !== "" || !at("answer").hidden };
+})();
