@@ -32,6 +32,11 @@ def new_salt() -> bytes:
     return secrets.token_bytes(16)
 
 
+def new_code() -> str:
+    """Six decimal digits that somebody reads from one screen and types at another."""
+    return f"{secrets.randbelow(1_000_000):06}"
+
+
 def new_token() -> str:
     """A bearer token or session secret of 256 bits, safe in a URL."""
     return secrets.token_urlsafe(32)

@@ -54,12 +54,14 @@ ERROR_WORDS = {
 
 def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
     """The screen in the workshop, `/health` and `/metrics`; plain, local, without accounts."""
-    from kiosk.web.screen import screen  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.pair import guard  # noqa: PLC0415
+    from kiosk.web.screen import screen  # noqa: PLC0415
     from kiosk.web.visit_pages import visit_pages  # noqa: PLC0415
 
     app = _plain_app(services)
     announcer = Announcer(services)
     app.extensions["sheber"] = {"services": services, "feed": feed, "board": announcer.board_view}
+    app.before_request(guard)
     app.register_blueprint(screen)
     app.register_blueprint(visit_pages)
     return app
@@ -70,6 +72,7 @@ def create_staff_app(services: Services) -> Flask:
     from kiosk.web.by_hand import by_hand  # noqa: PLC0415 - the blueprints know this module
     from kiosk.web.login import login  # noqa: PLC0415
     from kiosk.web.machines import machines  # noqa: PLC0415
+    from kiosk.web.pair import screens  # noqa: PLC0415
     from kiosk.web.review import review  # noqa: PLC0415
 
     app = _plain_app(services)
@@ -82,7 +85,12 @@ def create_staff_app(services: Services) -> Flask:
     app.session_interface = _SecureWhereTls()
     CSRFProtect(app)  # type: ignore[no-untyped-call]
     sign_ins = SignIns()
-    app.extensions["sheber"] = {"services": services, "sign_ins": sign_ins, "throttle": Throttle()}
+    app.extensions["sheber"] = {
+        "services": services,
+        "sign_ins": sign_ins,
+        "throttle": Throttle(),
+        "pairing_throttle": Throttle(),
+    }
     manager = LoginManager(app)  # type: ignore[no-untyped-call]
     manager.login_view = "login.ask"
     manager.login_message = ""
@@ -117,6 +125,7 @@ def create_staff_app(services: Services) -> Flask:
 
     app.register_blueprint(common)
     app.register_blueprint(login)
+    app.register_blueprint(screens)
     app.register_blueprint(review)
     app.register_blueprint(by_hand)
     app.register_blueprint(machines)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from kiosk.store.schema import StoreError, open_reader
 from kiosk.web.announce import BOARD_TYPES, Announcer, Event
 from kiosk.web.answers import ANSWERS
+from kiosk.web.pairings import screen_of_request
 from kiosk.web.reading import Reading, disk_is_away
 from kiosk.web.services import Services
 
@@ -100,6 +101,10 @@ class Feed:
         with self._lock:
             if not self._ended:
                 os.eventfd_write(self._bell, 1)
+
+    def screen_of(self, address: str, cookies: str, asked: str) -> str | None:
+        """Which screen is it? None where its device was not let in."""
+        return screen_of_request(self._services.secret_key, address, cookies, asked)
 
     def adopt(self, sock: socket.socket, after: int | None, screen: str = "") -> bool:
         """Takes over a connection whose request was read; `after` is the last entry its screen has seen.

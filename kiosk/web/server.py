@@ -82,17 +82,22 @@ class _Gateway(Gateway_10):
         # Cheroot writes header names in title case.
         after = self.req.inheaders.get(b"Last-Event-Id", b"").decode("latin-1") or query.get("after", [""])[0]
         self.req.close_connection = True
+        cookies = self.req.inheaders.get(b"Cookie", b"").decode("latin-1")
+        screen = feed.screen_of(self.req.conn.remote_addr or "", cookies, query.get("screen", [""])[0])
+        if screen is None:
+            self._refuse(b"403 Forbidden")
+            return
         taken = self.req.conn.socket.dup()
-        if not feed.adopt(taken, _number(after), query.get("screen", [""])[0]):
+        if not feed.adopt(taken, _number(after), screen):
             taken.close()
-            self._refuse()
+            self._refuse(b"503 Service Unavailable")
             return
         # Headers and events are written by the feed; cheroot must add nothing after this.
         self.req.sent_headers = True
         self.req.conn.given_away = True
 
-    def _refuse(self) -> None:
-        self.req.status = b"503 Service Unavailable"
+    def _refuse(self, status: bytes) -> None:
+        self.req.status = status
         self.req.outheaders += [(b"Retry-After", b"10"), (b"Content-Length", b"0"), (b"Connection", b"close")]
         self.req.ensure_headers_sent()
 

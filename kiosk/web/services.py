@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiosk.commands import Command, Done
+from kiosk.web.pairings import Pairings
 from kiosk.web.visits import Visits
 from lab_config.model import Lab
 
@@ -77,3 +78,5 @@ class Services:
     """(reader, badge): puts a badge on a virtual reader's line; `LookupError` for an unknown reader. Only the demo."""
     visits: Visits = field(default_factory=Visits, repr=False)
     """Who stands at which reader: begun by the feed, used by the kiosk's pages."""
+    pairings: Pairings = field(default_factory=Pairings, repr=False)
+    """Screens that wait to be let in: they ask on the kiosk's listener, an instructor confirms on the staff side."""
