@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from firmware_bridge import registry
 from firmware_bridge.mqtt_client import Broker, Presence
 from firmware_bridge.mqtt_link import MqttLink
-from firmware_bridge.observations import Observation, ReaderChanged
+from firmware_bridge.observations import BadgeSeen, Observation, ReaderChanged
 from firmware_bridge.probe.rhythm import Rhythms
 from firmware_bridge.serial_link import SerialLink
 from kiosk.clerk import Clerk
@@ -29,6 +29,7 @@ from kiosk.inbox import Inbox
 from kiosk.inspector import Inspector
 from kiosk.office import CONTROL_SOCKET, DATABASE
 from kiosk.refs import new_token
+from kiosk.roll_call import RollCalls
 from kiosk.store.faults import disk_fault
 from kiosk.store.files import keep_file
 from kiosk.store.quarantine import put_aside
@@ -67,6 +68,7 @@ class Kiosk:
         self._inbox = Inbox(self.clock)
         self._reader_words: dict[str, ReaderChanged] = {}
         self._rhythms = Rhythms()
+        self._roll_calls = RollCalls.of(self.lab, self.data / DATABASE)
         self._feed: Feed | None = None
         self._servers: list[Server] = []
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
@@ -178,6 +180,7 @@ class Kiosk:
             status=self._status,
             secret_key=_secret_key(self.data),
             simulate_tap=self.simulate_tap,
+            roll_calls=self._roll_calls,
         )
         self._feed = Feed(services)
         self._feed.start()
@@ -199,6 +202,9 @@ class Kiosk:
     def _deliver(self, observation: Observation, on_stored: Callable[[], None] | None = None) -> None:
         if isinstance(observation, ReaderChanged):
             self._reader_words[observation.reader] = observation
+        elif isinstance(observation, BadgeSeen) and self._roll_calls.takes(observation.reader, observation.uid):
+            if on_stored is not None:
+                on_stored()  # it says who is present, and makes no history
         else:
             self._inbox.deliver(observation, on_stored)
             self._rhythms.take(observation, self.clock.stamp().boot_ms)

@@ -44,6 +44,7 @@ FLOORS = {
     "kiosk.projection": 3,
     "kiosk.audit": 3,
     "kiosk.registrar": 3,
+    "kiosk.roll_call": 3,
     "kiosk.seen": 3,
     "kiosk.shopfloor": 3,
     "kiosk.vouching": 3,
@@ -83,6 +84,7 @@ TIME_HOMES = {
     "firmware_bridge.relay": PACING,
     "firmware_bridge.probe": PACING,
     "kiosk.voice": PACING,  # a beat is real time
+    "kiosk.roll_call": PACING,  # people who stand there wait in real time
     "firmware_bridge.simulator": PACING | {"sleep"},
 }
 """What of the module `time` a room may use."""

@@ -55,6 +55,7 @@ ERROR_WORDS = {
 def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
     """The screen in the workshop, `/health` and `/metrics`; plain, local, without accounts."""
     from kiosk.web.pair import guard  # noqa: PLC0415
+    from kiosk.web.panel import panel  # noqa: PLC0415 - the blueprints know this module
     from kiosk.web.screen import screen  # noqa: PLC0415
     from kiosk.web.visit_pages import visit_pages  # noqa: PLC0415
 
@@ -64,6 +65,7 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
     app.before_request(guard)
     app.register_blueprint(screen)
     app.register_blueprint(visit_pages)
+    app.register_blueprint(panel)
     return app
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiosk.commands import Command, Done
+from kiosk.roll_call import RollCalls
 from kiosk.web.pairings import Pairings
 from kiosk.web.visits import Visits
 from lab_config.model import Lab
@@ -80,3 +81,5 @@ class Services:
     """Who stands at which reader: begun by the feed, used by the kiosk's pages."""
     pairings: Pairings = field(default_factory=Pairings, repr=False)
     """Screens that wait to be let in: they ask on the kiosk's listener, an instructor confirms on the staff side."""
+    roll_calls: RollCalls = field(default_factory=RollCalls, repr=False)
+    """Which readers a briefing is being held at."""
