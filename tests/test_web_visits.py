@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 PERSON_OF = {"kk": "p4", "ru": "p2", "en": "p3"}
 LANGUAGES = tuple(PERSON_OF)
 FITS = [("800x480", language) for language in LANGUAGES] + [("1024x600", "kk"), ("1920x1080", "ru")]
-# ruff: noqa: E501 - titles as long as real ones
+
 LONG = (
     (
         "СББ фрезер, токарь, ажарлау станоктарында жұмыс істеу",

@@ -103,7 +103,7 @@ def _notes(services: Services, tapped: Tapped) -> list[Note]:
     ]
     if not tapped.body["stamp"]["synced"]:
         found.append(Note("clock", say("The clock is not certain"), (say("An instructor will enter the date."),)))
-    if tapped.body.get("reason") != "not_qualified":  # there it is the headline
+    if tapped.body["type"] != "tap_refused":  # a refusal has enough to say
         held = expiring(tapped.reading, person_ref, services.wall_ms())
         found += [
             Note("clock", ends_words(tapped.words, each), (qualification(tapped.words, each.id),)) for each in held

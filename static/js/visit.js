@@ -4,6 +4,7 @@
 
 window.sheberVisit = (() => {
   const STAYS = { answer: 6000, notes: 10000, said: 4000, visit: 15000 }; // as in tokens.css
+  const SMALLEST = 0.55;
   const TOUCH_EVERY = 3000; // so often the server is told that somebody is still there
   const at = (id) => document.getElementById(id);
   const sound = window.sheberSound;
@@ -28,13 +29,21 @@ window.sheberVisit = (() => {
     at("visit").replaceChildren();
   }
 
+  // Names and titles are as long as they are: the text of an answer shrinks until all of it is seen.
+  function fit(place) {
+    const main = place.querySelector(".main");
+    const said = place.querySelector(".said");
+    const over = () => main.scrollHeight > main.clientHeight + 1 || said.scrollWidth > said.clientWidth + 1;
+    for (let size = 1; size >= SMALLEST && (size === 1 || over()); size -= 0.06) place.style.setProperty("--fit", size);
+  }
+
   function tapped(event) {
     token = "";
     at("visit").hidden = true;
     at("visit").replaceChildren();
     const place = at("answer");
     place.innerHTML = event.html;
-    const noted = place.querySelector(".notes, .missing") !== null;
+    const noted = place.querySelector(".know, .missing") !== null;
     place.className = `answer ${event.kind}${noted ? " longer" : ""}`;
     place.lang = event.language;
     if (event.visit) {
@@ -45,6 +54,7 @@ window.sheberVisit = (() => {
       if (event.opens) htmx.ajax("GET", `/visit/${token}/${event.opens}`, "#visit");
     }
     place.hidden = false;
+    fit(place);
     sound.play(event.kind);
     closeIn(noted ? STAYS.notes : STAYS.answer);
   }
