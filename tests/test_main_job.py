@@ -138,6 +138,12 @@ def sessions(demo: DemoLab, person_id: str, machine: str, where: str = "1") -> l
     return [dict(row) for row in rows]
 
 
+def test_scripts_find_every_reader_as_the_terminal_it_is(demo: DemoLab) -> None:
+    ports = [reader["port"] for reader in demo.where["readers"].values()]
+    assert len(set(ports)) == len(ports) >= 3
+    assert all(port.startswith("/dev/pts/") and Path(port).is_char_device() for port in ports)
+
+
 def test_a_tap_becomes_an_hour_that_the_instructor_approves_and_the_enterprise_verifies(
     demo: DemoLab, page: Page, browser: Browser
 ) -> None:

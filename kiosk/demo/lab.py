@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -252,7 +253,8 @@ class Demo:
             "accounts": accounts,
             "tokens": {e: (hub_folder / f"{e}.token").read_text(encoding="ascii").strip() for e in ENTERPRISES},
             "readers": {
-                reader: {"port": virtual.port, "protocol": protocols[reader]}
+                # The terminal behind the reader's name, which is what a script can look at while the demo runs.
+                reader: {"port": os.path.realpath(virtual.port), "protocol": protocols[reader]}
                 for reader, virtual in self.readers.items()
             },
             "people": [{"person_id": row.person_id, "badges": list(row.badges), "role": row.role} for row in rows],
