@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_web_browser import SIZES, a_kiosk, a_page, shoot
-from web_fixtures import HOUR, MINUTE, NOON, World, a_busy_morning, a_world, ref, text
+from web_fixtures import HOUR, MINUTE, NOON, World, a_busy_morning, a_world, invented_lab, ref, text
 
 from kiosk.commands import AskChoices, Done, PickMachine, QuestionSession
 from kiosk.domain.choices import MachineChoice
@@ -20,7 +20,6 @@ from kiosk.store.schema import write
 from kiosk.web.words import words
 from lab_config.model import Competency, Programme
 from tests.browser import chromium as start_chromium
-from tests.web_fixtures import PROCESSES, invented_lab
 
 pytestmark = pytest.mark.browser
 
@@ -92,7 +91,7 @@ def a_programme() -> Programme:
         replace(first.processes[0], id=f"CNC{10 + index}", title=text(*titles), required_ms=(30 + 30 * index) * HOUR)
         for index, titles in enumerate(LONG)
     )
-    skills = tuple(Competency(f"S{index}", PROCESSES and "CNC3", text(*titles)) for index, titles in enumerate(SKILLS))
+    skills = tuple(Competency(f"S{index}", "CNC3", text(*titles)) for index, titles in enumerate(SKILLS))
     return replace(first, processes=(*first.processes, *more), competencies=skills)
 
 
