@@ -13,7 +13,7 @@ from test_web_visits import FITS, LANGUAGES, OVERFLOWING, PERSON_OF, a_programme
 from web_fixtures import HOUR, MINUTE, NOON, Listener, World, a_busy_morning, a_world, ref
 
 from kiosk.commands import AskChoices, CommandRefused, TouchStillHere
-from kiosk.store import learners, views
+from kiosk.store import learners
 from kiosk.store.learners import PersonRecord
 from kiosk.store.schema import write
 from kiosk.web.apps import create_kiosk_app
@@ -43,10 +43,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def will_stand_idle(world: World, person: str, machine: str, left_ms: int) -> int:
     session = world.tap_in(person, machine, world.now_ms - HOUR)
-    with world.lock, write(world.connection):
-        row = views.session(world.connection, session)
-        assert row is not None
-        views.put_session(world.connection, replace(row, idle_at_ms=world.now_ms + left_ms))
+    world.alter(session, idle_at_ms=world.now_ms + left_ms)
     return session
 
 
@@ -114,14 +111,12 @@ def test_who_is_not_qualified_learns_what_ended_when_and_who_gives_it(
 
 
 def test_a_session_that_the_system_closed_is_told_at_the_next_tap(world: World, chromium: Browser) -> None:
-    world.worked("p2", "mill-2", NOON - HOUR, NOON, reason="idle_timeout")
+    closed = world.worked("p2", "mill-2", NOON - HOUR, NOON, reason="idle_timeout")
     world.state("mill-1", "running")
     with a_kiosk(world) as address, a_page(chromium, SIZES["800x480"]) as page:
         ready(page, address)
         seq = world.newest() + 1
-        with world.lock, write(world.connection):
-            row = views.person_sessions(world.connection, ref("p2"))[0]
-            views.put_session(world.connection, replace(row, told=seq))
+        world.alter(closed, told=seq)
         world.tap_in("p2", "mill-1")
         page.wait_for_selector(".answer.in .know")
         shoot(page, "told-closed-ru-800x480")
@@ -137,6 +132,19 @@ def test_a_silent_machine_is_told_at_once(world: World, chromium: Browser) -> No
         world.tap_in("p2", "mill-1")
         page.wait_for_selector(".know :text('Нет сигнала от станка')")
         shoot(page, "silent-machine-ru-800x480")
+
+
+def test_a_closing_is_told_beside_the_choice_of_a_machine_too(world: World, chromium: Browser) -> None:
+    world.answers[AskChoices] = choices
+    closed = world.worked("p2", "mill-2", NOON - HOUR, NOON, reason="idle_timeout")
+    seq = world.newest() + 1
+    world.alter(closed, told=seq)
+    with a_kiosk(world) as address, a_page(chromium, SIZES["800x480"]) as page:
+        ready(page, f"{address}/?screen=door")
+        world.told("pick", "p2", None)
+        page.wait_for_selector(".choosing .know :text('Ваш сеанс завершён')")
+        shoot(page, "told-machines-ru-800x480")
+        assert page.evaluate(OVERFLOWING) == []
 
 
 # --- visits ----------------------------------------------------------------------------------------------------------
@@ -281,7 +289,9 @@ def test_too_late_a_choice_says_so(world: World, chromium: Browser) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_an_idle_closing_is_warned_of_and_a_touch_says_still_here(world: World, chromium: Browser, size: str) -> None:
+def test_an_idle_closing_is_warned_of_and_a_touch_says_still_here(
+    world: World, chromium: Browser, wait_until: Callable[..., object], size: str
+) -> None:
     a_busy_morning(world)
     world.open_by_person.clear()
     session = will_stand_idle(world, "p4", "mill-2", 4 * MINUTE)
@@ -293,8 +303,7 @@ def test_an_idle_closing_is_warned_of_and_a_touch_says_still_here(world: World, 
         shoot(page, f"warning-{size}")
         assert page.evaluate(OVERFLOWING) == []
         page.click(f".warning[data-session='{session}'] .still")
-        page.wait_for_selector(f".warning[data-session='{session}']", state="detached")
-        assert world.commands == [TouchStillHere(session)]
+        wait_until(lambda: world.commands == [TouchStillHere(session)], 5, "the command")
 
 
 def test_a_warning_comes_when_it_is_due_without_anything_happening(world: World, chromium: Browser) -> None:
@@ -354,3 +363,16 @@ def test_after_a_restart_of_the_kiosk_a_tap_is_answered_without_a_touch(
     page.wait_for_selector(".me")
     context.close()
     stopped(*running)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_screen_that_waits_to_be_let_in_fits(world: World, chromium: Browser, size: str) -> None:
+    client = create_kiosk_app(world.services()).test_client()
+    client.environ_base["REMOTE_ADDR"] = "192.168.10.7"
+    page_text = client.get("/").text.replace('http-equiv="refresh"', "")
+    with a_kiosk(world) as address, a_page(chromium, SIZES[size]) as page:
+        page.route("**/pairing", lambda route: route.fulfill(body=page_text, content_type="text/html"))
+        page.goto(f"{address}/pairing")
+        page.wait_for_selector(".digits")
+        shoot(page, f"pairing-{size}")
+        assert page.evaluate(OVERFLOWING) == []

@@ -230,6 +230,14 @@ class World:
         self.tap_in(person, machine, start_ms, process=derived.pop("process", "CNC3"))
         return self.tap_out(person, end_ms, **derived)
 
+    def alter(self, session: int, **values: Any) -> None:
+        """The fold has come to something else about a session."""
+        with self.lock, write(self.connection):
+            row = views.session(self.connection, session)
+            assert row is not None
+            views.put_session(self.connection, replace(row, **values))
+        self.wake()
+
     def refused(self, reason: str, person: str | None = None, machine: str | None = "mill-1", **more: Any) -> int:
         return self.happens(
             "tap_refused",

@@ -87,28 +87,38 @@ def answer_to(services: Services, tapped: Tapped) -> Answer | None:
 
 
 def _notes(services: Services, tapped: Tapped) -> list[Note]:
-    """The system's closings first: they are told once; what ends soon is told again at the next tap."""
-    say, person_ref = tapped.say, tapped.body["person_ref"]
-    found = [
+    """A refusal has enough to say; there only what is told once is told."""
+    say, body = tapped.say, tapped.body
+    found = closings(tapped.reading, tapped.words, body["person_ref"], body["seq"])
+    if not body["stamp"]["synced"]:
+        found.append(Note("clock", say("The clock is not certain"), (say("An instructor will enter the date."),)))
+    if body["type"] != "tap_refused":
+        found += endings(tapped.reading, tapped.words, body["person_ref"], services.wall_ms())
+    return found[:MAX_NOTES]
+
+
+def closings(reading: Reading, language: Words, person_ref: str, seq: int) -> list[Note]:
+    """What was closed for the person since their tap before the one that made entry `seq`."""
+    return [
         Note(
             "closed",
-            say("Your session was ended"),
+            language.gettext("Your session was ended"),
             (
-                tapped.name_of(each.machine),
-                clock_time(each.end_ms, tapped.reading.zone),
-                say(phrases.CLOSINGS.get(each.reason, each.reason)),
+                machine_name(reading.lab, each.machine, language),
+                clock_time(each.end_ms, reading.zone),
+                language.gettext(phrases.CLOSINGS.get(each.reason, each.reason)),
             ),
         )
-        for each in told(tapped.reading, person_ref, tapped.body["seq"])
+        for each in told(reading, person_ref, seq)
     ]
-    if not tapped.body["stamp"]["synced"]:
-        found.append(Note("clock", say("The clock is not certain"), (say("An instructor will enter the date."),)))
-    if tapped.body["type"] != "tap_refused":  # a refusal has enough to say
-        held = expiring(tapped.reading, person_ref, services.wall_ms())
-        found += [
-            Note("clock", ends_words(tapped.words, each), (qualification(tapped.words, each.id),)) for each in held
-        ]
-    return found[:MAX_NOTES]
+
+
+def endings(reading: Reading, language: Words, person_ref: str, now_ms: int) -> list[Note]:
+    """Briefings and qualifications that are over, or will be within 14 days."""
+    return [
+        Note("clock", ends_words(language, each), (qualification(language, each.id),))
+        for each in expiring(reading, person_ref, now_ms)
+    ]
 
 
 def ends_words(language: Words, held: Held) -> str:

@@ -31,7 +31,7 @@ from kiosk.commands import (
 from kiosk.store import views
 from kiosk.store.schema import open_reader
 from kiosk.web import own_pages, phrases
-from kiosk.web.answers import newest_session, processes_at
+from kiosk.web.answers import MAX_NOTES, closings, endings, newest_session, processes_at
 from kiosk.web.apps import services_of_app
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import own_record
@@ -42,7 +42,7 @@ from lab_config.model import Lab
 
 visit_pages = Blueprint("visit", __name__)
 T = TypeVar("T")
-MACHINES, PROCESSES = 12, 8
+MACHINES, MACHINES_BELOW_NOTES, PROCESSES = 12, 9, 8
 """So many on one page: what fits 800x480 and can be touched with a glove."""
 LONGEST_NOTE = 500
 
@@ -130,8 +130,12 @@ def machines(token: str) -> str:
         }
         for each in answer.value
     ]
-    rows, where = page_of(shown, MACHINES)
-    return fragment("machines", visit, choices=rows, **where)
+    with closing(open_reader(services.database)) as connection:
+        reading, language = Reading(connection, services.lab), words(g.language)
+        notes = closings(reading, language, visit.person_ref, visit.seq)
+        notes += endings(reading, language, visit.person_ref, services.wall_ms())
+    rows, where = page_of(shown, MACHINES_BELOW_NOTES if notes else MACHINES)
+    return fragment("machines", visit, choices=rows, notes=notes[:MAX_NOTES], **where)
 
 
 @visit_pages.get("/visit/<token>/machines/<machine>")
