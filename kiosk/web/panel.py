@@ -7,16 +7,28 @@ The PIN is asked once a visit, checked on the server, and guessed slowly: by per
 from __future__ import annotations
 
 from flask import request
-from flask_babel import gettext, ngettext
+from flask_babel import gettext
 
-from kiosk.web import panel_briefing, panel_enrol, panel_floor, panel_learner
+from kiosk.web import panel_briefing, panel_enrol, panel_floor, panel_learner, panel_screen
 from kiosk.web.accounts import TooBusy, password_is_right
-from kiosk.web.panel_frame import Inside, Note, Panel, Signer, inside, panel, panels, pin_page, refused, signer_of
+from kiosk.web.panel_frame import (
+    Inside,
+    Note,
+    Panel,
+    Signer,
+    inside,
+    panel,
+    panels,
+    pin_page,
+    refused,
+    signer_of,
+    waits,
+)
 from kiosk.web.panel_home import home
 from kiosk.web.visit_pages import require_visit
 from kiosk.web.visits import Visit
 
-__all__ = ["panel", "panel_briefing", "panel_enrol", "panel_floor", "panel_learner"]
+__all__ = ["panel", "panel_briefing", "panel_enrol", "panel_floor", "panel_learner", "panel_screen"]
 LONGEST_PIN = 12
 
 
@@ -40,12 +52,9 @@ def unlock(token: str) -> str:
 def _tried(visit: Visit, pin_hash: str, pin: str) -> Note | None:
     """None where it was right; else what to say."""
     throttle, source = panels().throttle, f"reader:{visit.reader}"
-    wait_s = throttle.wait_s(visit.person_ref, source)
-    if wait_s > 0:
-        seconds = int(wait_s) + 1
-        return refused(
-            ngettext("Too many wrong PINs. Wait %(num)s second.", "Too many wrong PINs. Wait %(num)s seconds.", seconds)
-        )
+    note = waits(throttle.wait_s(visit.person_ref, source))
+    if note is not None:
+        return note
     try:
         right = password_is_right(pin_hash, pin)
     except TooBusy:

@@ -82,7 +82,9 @@ def roll(token: str) -> str | Response:
     """Has anything changed since the screen was drawn? 204 where it has not."""
     at = inside(token)
     held, call = at.panel.held, services().roll_calls.shown(at.visit.reader, at.visit.person_ref)
-    if held is None or call is None:
+    if held is None:
+        return Response(status=204)  # asked before a touch ended it, heard after: the touch has its own answer
+    if call is None:
         return _over(at)
     if request.args.get("seen") == str(call.revision) and "page" not in request.args:
         return Response(status=204)

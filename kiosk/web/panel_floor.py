@@ -111,8 +111,10 @@ class Undated:
 
 def undated(store: Reading, at: Inside) -> Undated | None:
     """The newest session that waits for a date."""
-    rows = (*views.open_sessions(store.connection), *views.pending_sessions(store.connection, *DATES))
-    unsure = [each for each in rows if "clock_uncertain" in each.flags]
+    waiting = views.pending_sessions(store.connection, *DATES)
+    unsure = [each for each in waiting if "clock_uncertain" in each.flags]
+    if not services().status().clock_synced:
+        unsure += _running_undated(store, at)  # flags come with the end of a session
     if not unsure:
         return None
     newest = max(unsure, key=lambda each: each.session)
@@ -120,6 +122,16 @@ def undated(store: Reading, at: Inside) -> Undated | None:
     if opened["boot"] != tapped["boot"]:
         return Undated(newest.session, newest.start_ms, False)
     return Undated(newest.session, int(opened["wall_ms"]), True)
+
+
+def _running_undated(store: Reading, at: Inside) -> list[SessionView]:
+    """Open sessions of this boot, while neither a clock nor anybody has dated it."""
+    rows = store.connection.execute("SELECT bytes FROM ledger WHERE type = 'clock_anchored'")
+    boot = _stamp(store, at.visit.seq)["boot"]
+    if any(json.loads(data)["at"]["boot"] == boot for (data,) in rows):
+        return []
+    opened = views.open_sessions(store.connection)
+    return [each for each in opened if _stamp(store, each.session)["boot"] == boot]
 
 
 def _stamp(store: Reading, seq: int) -> dict[str, Any]:
@@ -143,7 +155,8 @@ def _shift() -> int:
 def _clock(at: Inside, shift_ms: int, note: Note | None = None) -> str:
     with reading() as store:
         found = undated(store, at)
-        row = _row(store, session) if found and (session := store.session(found.session)) else None
+        held = store.session(found.session) if found else None
+        row = _row(store, held) if held else None
         moment = services().wall_ms() if found is None or found.now else found.start_ms
         said = weekday_time(moment + shift_ms, store.zone, language().language)
     return sheet("clock", at.visit, note, found=found, row=row, moment=said, shift=shift_ms, steps=STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, make_response, render_template
 from flask.blueprints import BlueprintSetupState
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.store import people
@@ -83,6 +84,7 @@ class Panels:
 
     def __init__(self) -> None:
         self.throttle = Throttle()
+        self.codes = Throttle()
         self._lock = threading.Lock()
         self._by_token: OrderedDict[str, Panel] = OrderedDict()
 
@@ -204,6 +206,15 @@ def done(text: str) -> Note:
 def refused(text: str) -> Note:
     """It was not possible; nothing was changed."""
     return Note("refused", text)
+
+
+def waits(wait_s: float) -> Note | None:
+    """Too many were wrong: what to say; None where nobody need wait."""
+    if wait_s <= 0:
+        return None
+    return refused(
+        ngettext("Too many tries. Wait %(num)s second.", "Too many tries. Wait %(num)s seconds.", math.ceil(wait_s))
+    )
 
 
 def refusal(code: str) -> Note:

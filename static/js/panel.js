@@ -6,9 +6,9 @@
   const place = document.getElementById("visit");
 
   function typed(pad, digit) {
-    const field = pad.querySelector("[name=pin]");
+    const field = pad.querySelector("input");
     field.value = digit === "" ? field.value.slice(0, -1) : (field.value + digit).slice(0, LONGEST);
-    pad.querySelector(".typed").textContent = "●".repeat(field.value.length);
+    pad.querySelector(".typed").textContent = "shown" in pad.dataset ? field.value : "●".repeat(field.value.length);
   }
 
   place.addEventListener("click", (event) => {
