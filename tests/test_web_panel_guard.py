@@ -169,6 +169,18 @@ def test_another_screen_is_let_in_by_its_code_and_guessing_slows_down(floor: Flo
     assert "Too many tries." in hand.ask("/screen", code=wrong)[1]
 
 
+def test_a_session_that_ended_meanwhile_is_not_confirmed_by_the_touch_that_would_have_ended_it(floor: Floor) -> None:
+    tapped(floor, "p1")
+    hand = tapped(floor, "i3")
+    hand.ask("/pin", pin=PIN)
+    (opened,) = floor.entries("session_opened")
+    for _ in range(2):
+        hand.ask(f"/learner/sessions/{opened['seq']}", do="end")
+    assert floor.entries("session_reviewed") == []
+    hand.ask(f"/learner/sessions/{opened['seq']}", do="confirm")
+    assert len(floor.entries("session_reviewed")) == 1
+
+
 def test_hostile_names_are_text(floor: Floor) -> None:
     tapped(floor, "p3")
     hand = tapped(floor, "i3")

@@ -160,6 +160,8 @@ def decide(token: str, session: int) -> str:
         row = store.session(session)
     if row is None or row.person_ref != person_ref:
         return _page(at, "sessions", refusal("unknown_session"))
+    if (row.end_ms is None) != (request.form.get("do") == "end"):
+        return _page(at, "sessions")  # it has ended since: what was touched is no answer to what is there now
     if row.end_ms is None:
         return _page(at, "sessions", asked(CloseSession(session, at.by), gettext("Ended.")))
     command = DecideSession(session, "approved", at.by, mark=at.mark)
