@@ -9,7 +9,6 @@ session, which stays bytes until somebody asks for it.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
@@ -22,6 +21,8 @@ from operator import attrgetter
 from pathlib import Path
 from sys import intern
 from typing import Any
+
+import orjson
 
 from kiosk.domain import rulebook
 from kiosk.domain.credit import Credit
@@ -75,7 +76,6 @@ _RULES = _SESSION.index("rules")
 _PERSON = tuple(f.name for f in fields(Person))
 _BADGE = tuple(f.name for f in fields(Badge))
 _BOOT = tuple(f.name for f in fields(Boot))
-_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 @cache
@@ -154,13 +154,16 @@ def forget(database: Path) -> None:
 def keep(path: Path, state: State, root: bytes) -> None:
     """Write the state, folded from the entries under `root`. A disk that takes none costs a slower start, no more."""
     ids = list(state.sessions)
-    sessions = (state.sessions.packed(each, pack) for each in ids)
-    body = b"\n".join([_dump(_plain(state)), _dump(ids), *sessions])
+    body = bytearray(_dump(_plain(state)) + b"\n" + _dump(ids))
+    for each in ids:  # a list of all of them would take several times the room
+        body += b"\n"
+        body += state.sessions.packed(each, pack)
     head = {"program": program(), "size": state.size, "root": root.hex(), "sha256": sha256(body).hexdigest()}
     draft = path.with_name(path.name + ".draft")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(_dump(head) + b"\n" + body)
+            file.write(_dump(head) + b"\n")
+            file.write(body)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -172,7 +175,7 @@ def restore(path: Path, ledger: Ledger) -> State | None:
     """The state that was kept, or None where it is not of this ledger and this program, or not whole."""
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline())
+            head = orjson.loads(file.readline())
             if head["program"] != program() or not 0 < head["size"] <= ledger.size:
                 return None
             if head["root"] != ledger.root(head["size"]).hex():
@@ -184,7 +187,7 @@ def restore(path: Path, ledger: Ledger) -> State | None:
         return None
     with undisturbed():
         plain, ids, *sessions = body.split(b"\n")
-        return _state(json.loads(plain), dict(zip(json.loads(ids), sessions, strict=True)))
+        return _state(orjson.loads(plain), dict(zip(orjson.loads(ids), sessions, strict=True)))
 
 
 def pack(session: Session) -> bytes:
@@ -196,7 +199,7 @@ def pack(session: Session) -> bytes:
 
 def unpack(rules: Mapping[str, CreditRules], line: bytes) -> Session:
     """The session of such a line; `rules` by their fingerprints."""
-    row = dict(zip(_SESSION, json.loads(line), strict=True))
+    row = dict(zip(_SESSION, orjson.loads(line), strict=True))
     for name in ("opened", "closed", "still_here"):
         row[name] = _moment(row[name])
     row["rules"] = rules[row["rules"]]
@@ -300,4 +303,4 @@ def _moment(value: list[int] | None) -> Moment | None:
 
 
 def _dump(value: object) -> bytes:
-    return _encoder.encode(value).encode()
+    return orjson.dumps(value, list)  # a named tuple is a list

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import rfc8785
@@ -16,6 +18,7 @@ from kiosk.proofs import (
     leaf_hash,
     parse_canonical,
     parse_tlog_proof,
+    read,
     split_note,
     tlog_proof,
 )
@@ -39,6 +42,40 @@ def test_the_fast_way_writes_the_bytes_of_a_full_rfc_8785_implementation(value: 
 @given(st.dictionaries(st.text(st.characters(max_codepoint=127)), values, max_size=3))
 def test_canonical_bytes_read_back_as_what_was_written(value: dict[str, object]) -> None:
     assert parse_canonical(canonical(value)) == value
+
+
+def spelt(value: Any) -> Any:
+    """A value with its types, which `==` does not tell apart: 1 is True."""
+    if isinstance(value, dict):
+        return [(key, spelt(item)) for key, item in value.items()]
+    return [spelt(item) for item in value] if isinstance(value, list) else (type(value), value)
+
+
+@given(values)
+def test_the_fast_reader_of_canonical_bytes_reads_what_the_standard_library_reads(value: object) -> None:
+    data = canonical(value)
+    assert spelt(read(data)) == spelt(json.loads(data)) == spelt(read(data.decode("utf-8")))
+    assert canonical(read(data)) == data
+
+
+@pytest.mark.parametrize("data", [b'{"a":NaN}', b"[Infinity]", b"{'a':1}", b'"\xff"', b"[1,]", b"", b'{"a":1}{"a":1}'])
+def test_the_fast_reader_refuses_what_is_no_json(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read(data)
+
+
+class Named(NamedTuple):
+    first: object
+    second: object = None
+
+
+@pytest.mark.parametrize("levels", [1, 253, 254, 255, 256, 400])
+def test_what_the_fast_writer_does_not_take_has_the_same_bytes(levels: int) -> None:
+    value: object = {"b": 1, "a": "\u007f\u2028\x1f"}
+    for _ in range(levels):
+        value = [value]
+    assert canonical(value) == rfc8785.dumps(value)  # type: ignore[arg-type]
+    assert canonical(Named(value)) == rfc8785.dumps([value, None])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(

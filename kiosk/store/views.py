@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from kiosk.proofs import canonical
+from kiosk.proofs import canonical, read
 
 
-@dataclass(frozen=True)
-class SessionView:
+class SessionView(NamedTuple):
     """One session as the last fold left it; times are UTC milliseconds (hours, sections 3 to 7)."""
 
     session: int
@@ -80,10 +77,9 @@ class Credit:
 
 DERIVED = ("sessions", "machines", "outbox", "qualifications", "sign_offs", "questions")
 """The tables that a rebuild makes again."""
-_COLUMNS = tuple(field.name for field in fields(SessionView))
+_COLUMNS = SessionView._fields
 _JSON_COLUMNS = frozenset({"by_state", "uncredited", "flags"})
 _JSON_PLACES = tuple(place for place, name in enumerate(_COLUMNS) if name in _JSON_COLUMNS)
-_values = attrgetter(*_COLUMNS)
 # The names are those of the dataclass above, never input.
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608
 _PUT = f"INSERT OR REPLACE INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -211,10 +207,10 @@ def machines(connection: sqlite3.Connection) -> list[MachineView]:
 
 
 def _to_row(view: SessionView) -> list[object]:
-    row = list(_values(view))
+    row: list[Any] = list(view)
     for place in _JSON_PLACES:
         value = row[place]
-        row[place] = _words(value) if isinstance(value, tuple) else canonical(dict(value)).decode("utf-8")
+        row[place] = _words(value) if type(value) is tuple else canonical(dict(value)).decode("utf-8")
     return row
 
 
@@ -227,7 +223,7 @@ def _words(flags: tuple[str, ...]) -> str:
 def _from_row(row: tuple[Any, ...]) -> SessionView:
     values = dict(zip(_COLUMNS, row, strict=True))
     for name in _JSON_COLUMNS:
-        values[name] = json.loads(values[name])
+        values[name] = read(values[name])
     values["flags"] = tuple(values["flags"])
     return SessionView(**values)
 
