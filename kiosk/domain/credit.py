@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 AFTER_ALL = "\U0010ffff"
@@ -27,6 +28,10 @@ class Stretch(NamedTuple):
     def length_ms(self) -> int:
         """Its duration."""
         return self.end - self.start
+
+
+_stretch = partial(tuple.__new__, Stretch)
+"""Of a triple: a third of the time of the named tuple's own constructor."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,28 @@ def cut(history: Sequence[tuple[int, str]], start: int, end: int) -> list[Stretc
     exist, and neighbours in the same state are one.
     """
     stretches: list[Stretch] = []
-    index, count = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)
-    while index < count and history[index][0] < end:
-        at, state = history[index]
-        index += 1
-        left = at if at > start else start
-        right = history[index][0] if index < count and history[index][0] < end else end
-        if right > left:
-            if stretches and stretches[-1].state == state:
-                stretches[-1] = Stretch(stretches[-1].start, right, state)
-            else:
-                stretches.append(Stretch(left, right, state))
+    state, left = None, start  # what holds from `left` on, where anything is known of it
+    for index in range(max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)):
+        at, following = history[index]
+        if at >= end:
+            break
+        if following == state:
+            continue
+        if at > left:
+            if state is not None:
+                _add(stretches, left, at, state)
+            left = at
+        state = following
+    if state is not None and end > left:
+        _add(stretches, left, end, state)
     return stretches
+
+
+def _add(stretches: list[Stretch], start: int, end: int, state: str) -> None:
+    """One more stretch, which begins where the last one ends; of the same state, it is the same one."""
+    if stretches and stretches[-1].state == state:
+        start = stretches.pop().start
+    stretches.append(_stretch((start, end, state)))
 
 
 def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int, int]] = ()) -> Credit:
@@ -100,7 +115,7 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
         ms, code = _creditable(stretches, index, terms)
         if ms:
             whole += ms
-            credited.append(Stretch(start, start + ms, state))
+            credited.append(_stretch((start, start + ms, state)))
         if ms < length:
             codes[code] = codes.get(code, 0) + length - ms
     if terms.observer:

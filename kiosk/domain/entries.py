@@ -403,16 +403,16 @@ def from_object(value: Mapping[str, Any]) -> Entry:
             "does not know: it was written by a newer one; update this program"
         )
     try:
-        seq, stamp, nonce, *told = reading.pick(value)
+        fields = {name: value[name] for name in reading.names}
     except KeyError:  # a field that was added later has a default
-        told = [value[name] if name in value else reading.defaults[name] for name in reading.names]
-        seq, stamp, nonce = value["seq"], value["stamp"], value["nonce"]
-    body = object.__new__(reading.body_type)
-    fields = body.__dict__  # a frozen record's own constructor takes as long as all the rest
-    fields.update(zip(reading.names, told, strict=True))
+        fields = {name: value[name] if name in value else reading.defaults[name] for name in reading.names}
     for name, read in reading.readers:
         fields[name] = read(fields[name])
-    return Entry(seq, Stamp(**stamp), nonce, body)
+    # The constructors of frozen records and of named tuples would take as long as all the rest.
+    body = object.__new__(reading.body_type)
+    object.__setattr__(body, "__dict__", fields)
+    stamp = tuple.__new__(Stamp, _stamp_of(value["stamp"]))
+    return tuple.__new__(Entry, (value["seq"], stamp, value["nonce"], body))
 
 
 def _plain(value: Any) -> Any:
@@ -421,8 +421,12 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+_stamp_of = itemgetter(*Stamp._fields)
+_at_of = itemgetter(*At._fields)
+
+
 def _read_at(value: Mapping[str, Any] | None) -> At | None:
-    return None if value is None else At(value["boot"], value["boot_ms"])
+    return None if value is None else tuple.__new__(At, _at_of(value))
 
 
 _READ_AS: dict[str, Callable[[Any], Any]] = {"At": _read_at, "At | None": _read_at, "tuple[str, ...]": tuple}
@@ -436,7 +440,6 @@ class _Reading:
         fields = dataclasses.fields(body_type)
         self.body_type = body_type
         self.names = tuple(f.name for f in fields)
-        self.pick = itemgetter("seq", "stamp", "nonce", *self.names)
         self.readers = tuple((f.name, _READ_AS[str(f.type)]) for f in fields if str(f.type) in _READ_AS)
         self.defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
 

@@ -43,8 +43,8 @@ only live rows carry. Neither a record nor a replay has them."""
 
 def marks(state: State, session: Session) -> tuple[str, ...]:
     """What a live row carries beside the flags: the person's own word against it; a badge read at two places."""
-    raised = {QUESTIONED: session.id in state.questions, TWO_PLACES: session.id in state.two_places}
-    return tuple(mark for mark, is_raised in raised.items() if is_raised)
+    questioned = (QUESTIONED,) if session.id in state.questions else ()
+    return (*questioned, TWO_PLACES) if session.id in state.two_places else questioned
 
 
 def with_shared_flags(

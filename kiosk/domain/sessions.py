@@ -28,16 +28,18 @@ TWO_PLACES_MS = 2_000
 
 def evolve(state: State, entry: e.Entry) -> State:
     """Follow one entry."""
-    body = entry.body
+    seq, stamp, _, body = entry
     # The first stamp of a boot begins it, but its predecessor's last sign of life must be known before.
     timeline = state.timeline
     if type(body) is e.BootStarted and body.last_alive is not None:
         timeline.alive_until(body.last_alive)
     version = timeline.version
-    state.last = timeline.hear(entry.stamp, sets_clock=not _tells_of_the_past(body))
+    now = state.last = timeline.hear(stamp)
+    if timeline.steps(now, stamp.wall_ms) and not _tells_of_the_past(body):
+        timeline.set_wall(now, stamp.wall_ms)
     if timeline.version != version:
-        _relabelled(state, state.last.boot)
-    state.size = entry.seq + 1
+        _relabelled(state, now.boot)
+    state.size = seq + 1
     follow = _FOLLOW.get(type(body))
     if follow is not None:
         follow(state, entry, body)
@@ -197,7 +199,8 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     state.sessions[session.id] = session
     machine = state.machine(body.machine)
     machine.sessions.append(session.id)
-    state.open_by_machine.setdefault(body.machine, []).append(session.id)
+    beside = state.open_by_machine.setdefault(body.machine, [])
+    beside.append(session.id)
     state.open_by_person.setdefault(body.person_ref, []).append(session.id)
     state.sessions_by_person.setdefault(body.person_ref, []).append(session.id)
     state.sessions_by_reader.setdefault(body.reader, []).append(session.id)
@@ -207,7 +210,7 @@ def _session_opened(state: State, entry: e.Entry, body: e.SessionOpened) -> None
     _read_at(state, session, session.opened, session.reader)
     if body.process is not None:
         state.last_process[body.person_ref, body.machine] = body.process
-    state.touched.update(state.open_by_machine[body.machine])
+    state.touched.update(beside)
 
 
 @_follows(e.ManualSessionEntered)

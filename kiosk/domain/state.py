@@ -280,16 +280,15 @@ class State:
         """A machine's states from one moment to another, on the axis."""
         history = self.machine(machine_id).history
         axis = self.timeline.axis
-        known = []
-        index, count = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)
-        # A session is short beside the years of a machine: its end is met soon after its start.
-        while index < count and history[index][0] <= end:
-            moment, state = history[index]
-            known.append((axis(moment), state))
-            index += 1
+        first = bisect_right(history, (start, AFTER_ALL))
         left = axis(start)
-        if not known or known[0][0] > left:
-            known.insert(0, (left, "unknown"))
+        known = [(left, history[first - 1][1] if first else "unknown")]
+        # A session is short beside the years of a machine: its end is met soon after its start.
+        for index in range(first, len(history)):
+            moment, state = history[index]
+            if moment > end:
+                break
+            known.append((axis(moment), state))
         return cut(known, left, axis(end))
 
     def crew(self, session: Session, now: Moment) -> list[tuple[int, int]]:
@@ -333,7 +332,7 @@ class State:
         if session.manual:
             return "manual"
         known = numbers.presence_ms - numbers.by_state_ms.get("unknown", 0)
-        return "badge+machine" if known > 0 and not session.presence_counts else "badge"
+        return "badge+machine" if known > 0 and not self._terms_of(session).presence_counts else "badge"
 
 
 def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple[str, ...]]:
@@ -346,4 +345,4 @@ def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple
         flags.add("corrected")
     if state.timeline.certain(session.opened):
         flags.discard("clock_uncertain")  # dated after the decision
-    return session.decisions[-1].numbers, tuple(f for f in FLAGS if f in flags)
+    return session.decisions[-1].numbers, tuple(f for f in FLAGS if f in flags) if flags else ()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -60,6 +61,8 @@ class Boot:
         return chosen
 
 
+_moment = partial(tuple.__new__, Moment)
+"""Of a pair; a million of them are made, and a named tuple's own constructor takes three times as long."""
 _NO_BOOT = -1
 _STATED = Boot("", 0, 0, 0, anchors=[(0, 0)])
 
@@ -79,26 +82,33 @@ class Timeline:
         """Counts what moves labels or places: boots, anchors, zones."""
         self._numbers: dict[str, int] = {}
 
-    def hear(self, stamp: Stamp, *, sets_clock: bool = True) -> Moment:
-        """Note a sign of life; the first stamp of an unknown boot begins it.
-
-        Where the stamp goes with what passed before it, its wall clock says nothing of that (`sets_clock` false).
-        """
+    def hear(self, stamp: Stamp) -> Moment:
+        """Note a sign of life; the first stamp of an unknown boot begins it."""
         name, boot_ms, wall_ms, _ = stamp
-        offset_ms = wall_ms - boot_ms
         number = self._numbers.get(name)
         if number is None:
             number = len(self.boots)
             self._numbers[name] = number
-            self.boots.append(Boot(name, boot_ms, boot_ms, offset_ms))
+            self.boots.append(Boot(name, boot_ms, boot_ms, wall_ms - boot_ms))
             self._rebase(number)
         boot = self.boots[number]
-        boot.last_ms = max(boot.last_ms, boot_ms)
-        # Two clocks that are read one after the other differ by a millisecond now and then: that is no step.
-        if sets_clock and offset_ms != boot.wall_offset_ms and abs(offset_ms - boot.wall_offset_ms) > STEP_MS:
-            boot.wall_offset_ms = offset_ms
-            self.version += not boot.anchors
-        return Moment(number, boot_ms)
+        if boot_ms > boot.last_ms:  # noqa: PLR1730 - a call for each of a million stamps
+            boot.last_ms = boot_ms
+        return _moment((number, boot_ms))
+
+    def steps(self, moment: Moment, wall_ms: int) -> bool:
+        """Is the wall clock at a moment no longer the one that its boot goes by?
+
+        Two clocks that are read one after the other differ by a millisecond now and then: that is no step.
+        """
+        number, ms = moment
+        return not -STEP_MS <= wall_ms - ms - self.boots[number].wall_offset_ms <= STEP_MS
+
+    def set_wall(self, moment: Moment, wall_ms: int) -> None:
+        """The moment's boot goes by the wall clock as it is now, as far as nothing better is known."""
+        boot = self.boots[moment.boot]
+        boot.wall_offset_ms = wall_ms - moment.ms
+        self.version += not boot.anchors
 
     def put_back(self, boots: list[Boot], version: int) -> None:
         """All boots as they once stood, with their places on the axis."""
@@ -146,7 +156,8 @@ class Timeline:
 
     def moment(self, at: At) -> Moment:
         """The moment of an entry's `at`."""
-        return Moment(self._numbers[at.boot], at.boot_ms)
+        name, ms = at
+        return _moment((self._numbers[name], ms))
 
     def at(self, moment: Moment) -> At:
         """What an entry writes for a moment."""
