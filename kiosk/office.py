@@ -22,7 +22,7 @@ from kiosk.projection import fold, project, undisturbed
 from kiosk.store import outbox, views
 from kiosk.store.examine import require_sound
 from kiosk.store.ledger import Ledger
-from kiosk.store.schema import DamagedError, StoreError, open_writer, write
+from kiosk.store.schema import DamagedError, StoreError, open_reader, open_writer, write
 
 CONTROL_SOCKET = "control.sock"
 DATABASE = "kiosk.db"
@@ -63,11 +63,13 @@ def _perform_here(data: Path, command: Command) -> Done:
 def rebuild(data: Path) -> RebuildReport:
     """Throw away everything derived and fold it again, every hash checked; the kiosk must not run."""
     database = data / DATABASE
-    with closing(open_writer(database)) as connection:
+    # Beside this process: it has enough to do with the fold, the rows and the snapshot.
+    with closing(open_writer(database)) as connection, ProcessPoolExecutor(2, get_context("spawn")) as beside:
+        sound, before = beside.submit(require_sound, database), beside.submit(_derived, database)
         with write(connection):
-            before = _derived(connection)
             snapshot.place(database).unlink(missing_ok=True)
-            state = _fold_checked(database, connection)
+            state = _fold_checked(connection, sound)
+            was = before.result()
             with views.made_anew(connection):
                 for session in state.sessions.values():
                     for enterprise, seqs in session.released_seqs.items():
@@ -76,30 +78,28 @@ def rebuild(data: Path) -> RebuildReport:
                 with undisturbed():
                     project(connection, state)
             snapshot.rows_written(connection)
-            report = RebuildReport(state.size, len(state.sessions), _derived(connection) == before)
+        after = beside.submit(_derived, database)
         snapshot.keep(snapshot.place(database), state, Ledger(connection).root())
-    return report
+        return RebuildReport(state.size, len(state.sessions), after.result() == was)
 
 
-def _fold_checked(database: Path, connection: sqlite3.Connection) -> State:
-    """All entries folded, while a process beside this one checks every hash; StoreError where one does not hold."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-        checked = beside.submit(require_sound, database)
+def _fold_checked(connection: sqlite3.Connection, sound: Future[None]) -> State:
+    """All entries folded, while every hash is checked beside; StoreError where one does not hold."""
+    try:
+        return fold(connection, State())
+    finally:  # what is not as it was written may well be what could not be followed
         try:
-            state = fold(connection, State())
-        finally:  # what is not as it was written may well be what could not be followed
-            try:
-                checked.result()
-            except (DamagedError, sqlite3.DatabaseError) as error:
-                raise StoreError(f"the log is not as it was written ({error}): run sheber ledger verify") from error
-    return state
+            sound.result()
+        except (DamagedError, sqlite3.DatabaseError) as error:
+            raise StoreError(f"the log is not as it was written ({error}): run sheber ledger verify") from error
 
 
-def _derived(connection: sqlite3.Connection) -> bytes:
-    """A hash of every derived row."""
+def _derived(database: Path) -> bytes:
+    """A hash of every derived row that is committed."""
     digest = sha256()
-    for table in views.DERIVED:
-        rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608 - names of our own
-        while piece := rows.fetchmany(1000):
-            digest.update(marshal.dumps(piece, 2))  # the last version whose bytes depend on the values only
+    with closing(open_reader(database)) as connection:
+        for table in views.DERIVED:
+            rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608 - names of our own
+            while piece := rows.fetchmany(1000):
+                digest.update(marshal.dumps(piece, 2))  # the last version whose bytes depend on the values only
     return digest.digest()
