@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from test_web_words import messages, texts
 from web_fixtures import Listener
 
 from kiosk.store.people import Person
 from kiosk.web.accounts import FREE_TRIES
 from kiosk.web.panel_people import narrow
 from tests.kiosk_fixtures import HandClock, of_type
-from tests.panel_fixtures import GROUP, PIN, Floor, a_floor
+from tests.panel_fixtures import GROUP, MASTER_OF, NEW_BADGE, PIN, Floor, a_floor
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def tapped(floor: Floor, person_id: str, reader: str = "mill-1") -> Hand:
     try:
         listener.next("board")
         floor.tap(person_id, reader)
-        return Hand(floor, listener.next("tap")["data"]["visit"])
+        taps = iter(lambda: listener.next("tap")["data"], None)
+        return Hand(floor, next(tap["visit"] for tap in taps if "visit" in tap))
     finally:
         listener.close()
 
@@ -179,6 +181,31 @@ def test_a_session_that_ended_meanwhile_is_not_confirmed_by_the_touch_that_would
     assert floor.entries("session_reviewed") == []
     hand.ask(f"/learner/sessions/{opened['seq']}", do="confirm")
     assert len(floor.entries("session_reviewed")) == 1
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_page_of_the_panel_has_a_word_in_another_language(floor: Floor, language: str) -> None:
+    english = {each if isinstance(each, str) else each[0] for each in messages()}
+    floor.readers["mill-1"].tap(NEW_BADGE)
+    tapped(floor, "p1")
+    hand = tapped(floor, MASTER_OF[language])
+    pages = [hand.ask()[1], hand.ask("/pin", pin="1")[1], hand.ask("/pin", pin=PIN)[1]]
+    paths = (
+        "/learner",
+        "/learner?part=sessions",
+        "/learner/skills/CNC-a",
+        "/sessions",
+        "/machines",
+        "/card",
+        "/card/p2",
+    )
+    pages += [
+        hand.ask(path)[1] for path in (*paths, "/card/p8", "/briefing", "/briefing/briefing:cnc", "/screen", "/clock")
+    ]
+    pages += [hand.ask("/card/p8", x="")[1], hand.ask("/hours")[1], hand.ask("/machines/mill-1", locked="1")[1]]
+    for page in pages:
+        assert set(texts(page)) & english == set()
+        assert f'lang="{language}"' in page
 
 
 def test_hostile_names_are_text(floor: Floor) -> None:
