@@ -87,7 +87,7 @@ def measure(folder: Path, taps: int) -> tuple[list[figures.Figure], dict[str, st
     """Everything in one run on one disk; `folder` holds all of it."""
     about = figures.facts(folder)
     with ExitStack() as parts:
-        site = _site(folder, parts)
+        site = a_site(folder, parts)
         new = site.start(lab.STRANGER)
         run_command(site.environment, "people", "import", str(lab.write_people(folder)), "--data", str(site.data))
         site.kiosk.stop()
@@ -105,7 +105,7 @@ def measure(folder: Path, taps: int) -> tuple[list[figures.Figure], dict[str, st
     return [*latencies, *figures.start_rows(new, warm, cold), *memory], about
 
 
-def _site(folder: Path, parts: ExitStack) -> Site:
+def a_site(folder: Path, parts: ExitStack) -> Site:
     """Broker, readers, machines and configuration; `parts` ends them all."""
     broker = LoopbackBroker()
     parts.callback(broker.close)
