@@ -221,7 +221,7 @@ class World:
                 "credited_ms": presence,
                 "by_state": {"running": presence},
             }
-            views.put_session(self.connection, replace(row, **{**values, **derived}))
+            views.put_session(self.connection, row._replace(**{**values, **derived}))
         self.wake()
         return session
 
@@ -235,7 +235,7 @@ class World:
         with self.lock, write(self.connection):
             row = views.session(self.connection, session)
             assert row is not None
-            views.put_session(self.connection, replace(row, **values))
+            views.put_session(self.connection, row._replace(**values))
         self.wake()
 
     def refused(self, reason: str, person: str | None = None, machine: str | None = "mill-1", **more: Any) -> int:
@@ -298,7 +298,7 @@ class World:
                     }
                 assert isinstance(command, (ApproveSessions, DecideSession))
                 decided |= {"decided_by": command.by, "decided_at_ms": self.now_ms, "decided_process": row.process}
-                views.put_session(self.connection, replace(row, **decided))
+                views.put_session(self.connection, row._replace(**decided))
 
     def simulate(self, reader: str, badge: str) -> None:
         if reader not in {each.id for each in self.lab.readers}:
