@@ -369,7 +369,7 @@ def test_after_a_restart_of_the_kiosk_a_tap_is_answered_without_a_touch(
 def test_a_screen_that_waits_to_be_let_in_fits(world: World, chromium: Browser, size: str) -> None:
     client = create_kiosk_app(world.services()).test_client()
     client.environ_base["REMOTE_ADDR"] = "192.168.10.7"
-    page_text = client.get("/").text.replace('http-equiv="refresh"', "")
+    page_text = client.get("/").text
     with a_kiosk(world) as address, a_page(chromium, SIZES[size]) as page:
         page.route("**/pairing", lambda route: route.fulfill(body=page_text, content_type="text/html"))
         page.goto(f"{address}/pairing")

@@ -66,7 +66,7 @@ def _at_its_own(screen: str) -> BaseResponse | None:
 
 
 def _ask() -> Response:
-    """Six digits in all languages; the page asks again by itself, without a script."""
+    """Six digits in all languages; the page asks again by itself."""
     services = services_of_app(current_app)
     found = services.pairings.ask(request.cookies.get(ASKER_COOKIE), request.remote_addr or "")
     page = render_template(

@@ -33,7 +33,10 @@ window.sheberVisit = (() => {
   function fit(place) {
     const main = place.querySelector(".main");
     const said = place.querySelector(".said");
-    const over = () => main.scrollHeight > main.clientHeight + 1 || said.scrollWidth > said.clientWidth + 1;
+    const over = () => {
+      place.style.setProperty("--room", `${main.clientHeight}px`); // the sign takes no more than there is
+      return main.scrollHeight > main.clientHeight + 1 || said.scrollWidth > said.clientWidth + 1;
+    };
     for (let size = 1; size >= SMALLEST && (size === 1 || over()); size -= 0.06) place.style.setProperty("--fit", size);
   }
 
