@@ -111,7 +111,8 @@ def lab_phrases(lab: Lab, language: str) -> frozenset[str]:
     """What the lab's own file says in `language`: machines, processes, skills."""
     texts: list[LocalText] = [each.name for each in lab.machines]
     for programme in lab.programmes:
-        texts += [each.title for each in (*programme.processes, *programme.competencies)]
+        texts += [each.title for each in programme.processes]
+        texts += [each.title for each in programme.competencies]
     return frozenset(each.by_language[language] for each in texts if language in each.by_language)
 
 

@@ -64,6 +64,7 @@ def test_every_page_of_the_panel_is_for_everybody(tmp_path: Path, chromium: Brow
         card_pages(judge)
         floor_pages(judge)
         briefing_pages(floor, judge)
+        judge.touch(".home .tile:has(.icon-screen)", "other-screen", ".master:not(.home)")
     assert judge.eyes.wrong == {}
 
 
