@@ -110,7 +110,10 @@ class Demo:
         crowd.start()
         self._parts.callback(crowd.stop)
         where = self._describe(kiosk, rows, broker.port, hub_folder, hub_port, protocols)
-        (self.data / "demo.json").write_text(json.dumps(where, ensure_ascii=False, indent=1), encoding="utf-8")
+        # A script that waits for the file must never see half of it.
+        draft = self.data / "demo.json.new"
+        draft.write_text(json.dumps(where, ensure_ascii=False, indent=1), encoding="utf-8")
+        draft.replace(self.data / "demo.json")
         return where
 
     def watch_children(self) -> None:
