@@ -105,7 +105,14 @@ def test_a_reader_that_must_be_asked_is_asked(line: Callable[..., Any], protocol
     assert f'protocol = "{protocol}"' in result.stdout
 
 
-@pytest.mark.parametrize(("protocol", "baud"), [("rdm6300", 2_400), ("id12", 57_600), ("rdm6300", 115_200)])
+@pytest.mark.parametrize(
+    ("protocol", "baud"),
+    [
+        ("id12", 57_600),
+        pytest.param("rdm6300", 2_400, marks=pytest.mark.slow),
+        pytest.param("rdm6300", 115_200, marks=pytest.mark.slow),
+    ],
+)
 def test_another_speed_is_found_by_trying(line: Callable[..., Any], protocol: str, baud: int) -> None:
     port = line(FixedSpeed, protocol, baud)
     with again_and_again(lambda: port.tap(CARD), 0.6):
