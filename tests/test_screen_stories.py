@@ -165,6 +165,15 @@ def test_two_people_within_a_second_are_both_answered_and_both_recorded(
     wait_until(lambda: floor.entries("session_opened") and floor.entries("tap_refused"), 5, "both entries")
 
 
+def test_a_reader_that_is_unplugged_is_shown_while_somebody_watches(floor: Floor, page: Page) -> None:
+    taps(floor, page, "p5", "in")
+    page.evaluate("window.sheberVisit.leave()")
+    page.wait_for_selector(".reader-lost", state="detached", timeout=10_000)
+    floor.readers["lathe-1"].close()
+    page.wait_for_selector("[data-machine=lathe-1] .reader-lost", timeout=20_000)
+    taps(floor, page, "p6", "in")
+
+
 def test_the_broker_dies_while_somebody_watches_and_taps_go_on(
     tmp_path: Path, chromium: Browser, mosquitto: Broker
 ) -> None:

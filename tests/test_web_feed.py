@@ -6,6 +6,7 @@ import http.client
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from web_fixtures import MINUTE, NOON, Listener, World, a_world
 from kiosk.web.apps import create_kiosk_app
 from kiosk.web.feed import MAX_STREAMS, Feed
 from kiosk.web.server import Server, is_loopback, self_made_certificate
+from kiosk.web.services import ReaderStatus
 
 
 @pytest.fixture
@@ -68,6 +70,16 @@ def test_the_board_changes_on_wake(world: World, listener: Listener) -> None:
     # The board that a new stream is given may come before the one that the change brings.
     boards = (listener.next("board")["data"]["html"] for _ in range(3))
     assert any('data-machine="mill-1" data-state="running"' in html for html in boards)
+
+
+def test_the_board_shows_a_reader_that_is_lost_although_nothing_else_happens(world: World, listener: Listener) -> None:
+    world.status = replace(world.status, broker=False, readers={"mill-1": ReaderStatus(True)})
+    while "No link to the machines" not in listener.next("status")["data"]["marks"]:
+        """What a new stream is given."""
+    listener.next("board")
+    world.status = replace(world.status, readers={"mill-1": ReaderStatus(False, "unplugged")})
+    boards = (listener.next("board")["data"]["html"] for _ in range(3))
+    assert any("reader-lost" in html for html in boards)
 
 
 def test_a_tap_out_tells_the_time_of_the_session_and_the_total_against_the_plan(

@@ -317,7 +317,9 @@ class Feed:
             for stream in list(self._streams):
                 self._offer(stream, b": still here\n\n")
         event = self._announcer.status()
-        seen = {key: value for key, value in event.data.items() if key != "now_ms"}
+        # A machine's own reader that comes or goes makes no entry and no mark; it stands on the machine's card.
+        readers = {name: reader.connected for name, reader in self._services.status().readers.items()}
+        seen = {key: value for key, value in event.data.items() if key != "now_ms"} | {"readers": readers}
         if beat or seen != self._status_seen:
             self._board_dirty = self._board_dirty or seen != self._status_seen
             self._status_seen = seen
