@@ -100,7 +100,7 @@ def test_what_was_kept_is_marked_and_presence_falls_in_either_version(
         assert [payload for _, payload, _, _ in other.heard] == ["online", "offline"]
 
 
-@both_versions
+@pytest.mark.parametrize("version", ["3.1.1", pytest.param("5", marks=pytest.mark.slow)])
 def test_a_broker_that_freezes_is_noticed_within_15_s_and_heard_again_within_5_s_of_its_return(
     mosquitto: Any, wait_until: Wait, version: str
 ) -> None:

@@ -15,8 +15,8 @@ from tests.browser import chromium as start_chromium
 from tests.panel_fixtures import MASTER_OF, NEW_BADGE, PIN, Floor, a_floor, type_pin
 
 pytestmark = pytest.mark.browser
-FITS = [("800x480", "kk"), ("1024x600", "en"), ("1920x1080", "ru")]
-"""Each size and each language; `./test --all` has every pair."""
+FITS = [("800x480", "kk")]
+"""The smallest, in the longest words; `./test --all` has every pair."""
 REST = [(size, language) for size in SIZES for language in ("kk", "ru", "en") if (size, language) not in FITS]
 
 
