@@ -45,6 +45,7 @@ def the_bench_can_be_imported() -> None:
     sys.path.insert(0, str(ROOT))
 
 
+@pytest.mark.slow
 def test_the_bench_measures_a_real_kiosk_and_judges_every_goal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bench", "--taps", "6", "--json", "--dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)

@@ -96,7 +96,9 @@ def test_a_reader_nobody_described_is_recognised_and_proposed(line: Callable[...
     assert f'port = "{port.port}"' in result.stdout
 
 
-@pytest.mark.parametrize("protocol", ["pn532", "twn4", "yrm100"])
+@pytest.mark.parametrize(
+    "protocol", ["pn532", *(pytest.param(each, marks=pytest.mark.slow) for each in ("twn4", "yrm100"))]
+)
 def test_a_reader_that_must_be_asked_is_asked(line: Callable[..., Any], protocol: str) -> None:
     port = line(ActiveReader, protocol)
     port.lay("04D7A79A973780")
