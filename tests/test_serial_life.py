@@ -17,7 +17,6 @@ import serial.rfc2217
 from firmware_bridge import registry
 from firmware_bridge.dialogue import Dialogue
 from firmware_bridge.observations import BadgeSeen, ReaderChanged
-from firmware_bridge.readers.base import Decoder
 from firmware_bridge.readers.pn532 import Pn532
 from firmware_bridge.readers.rdm6300 import Rdm6300
 from firmware_bridge.readers.twn4 import Options, Twn4
@@ -26,7 +25,7 @@ from firmware_bridge.serial_link import SerialLink
 from firmware_bridge.simulator.active_readers import DEVICES, FAULTS, ActiveReader, Twn4Device, Yrm100Device
 from firmware_bridge.simulator.virtual_port import VirtualPort
 from firmware_bridge.simulator.virtual_reader import VirtualReader
-from tests.wires_fixtures import Inbox
+from tests.wires_fixtures import Inbox, serial_links
 
 UID = "67003B51C6"
 CARD = {"pn532": "04D7A79A973780", "twn4": "12345678", "yrm100": "E20010710000529B0940B402"}
@@ -42,16 +41,8 @@ def inbox() -> Inbox:
 @pytest.fixture
 def link_to(inbox: Inbox) -> Iterator[LinkTo]:
     """`link_to(port, decoder)`: a started link that delivers to `inbox`."""
-    links: list[SerialLink] = []
-
-    def start(port: str, decoder: Decoder, **options: Any) -> SerialLink:
-        links.append(SerialLink("door", port, decoder, inbox.deliver, **options))
-        links[-1].start()
-        return links[-1]
-
-    yield start
-    for link in links:
-        link.stop()
+    with serial_links(inbox) as start:
+        yield start
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from firmware_bridge.line_watch import LineWatch, complaint, slower_speed
 from firmware_bridge.observations import BadgeSeen, ReaderChanged
-from firmware_bridge.readers.base import Decoder
 from firmware_bridge.readers.pn532 import Pn532
 from firmware_bridge.readers.rdm6300 import Rdm6300
 from firmware_bridge.serial_link import SerialLink
@@ -26,7 +25,7 @@ from firmware_bridge.simulator.frames import FRAMES
 from firmware_bridge.simulator.misheard import misheard
 from firmware_bridge.simulator.virtual_reader import VirtualReader
 from firmware_bridge.thinning import BADGE_AT_ONCE, KEPT, READER_AT_ONCE, Thinning
-from tests.wires_fixtures import Inbox
+from tests.wires_fixtures import Inbox, serial_links
 
 UID = "67003B51C6"
 Wait = Callable[..., Any]
@@ -41,16 +40,8 @@ def inbox() -> Inbox:
 @pytest.fixture
 def link_to(inbox: Inbox) -> Iterator[LinkTo]:
     """`link_to(port, decoder)`: a started link that delivers to `inbox`."""
-    links: list[SerialLink] = []
-
-    def start(port: str, decoder: Decoder, **options: Any) -> SerialLink:
-        links.append(SerialLink("door", port, decoder, inbox.deliver, **options))
-        links[-1].start()
-        return links[-1]
-
-    yield start
-    for link in links:
-        link.stop()
+    with serial_links(inbox) as start:
+        yield start
 
 
 def heard(inbox: Inbox) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from firmware_bridge.observations import Observation
+from firmware_bridge.readers.base import Decoder
+from firmware_bridge.serial_link import SerialLink
 
 CAPTURES = Path(__file__).parent / "captures"
 PASSIVE_FAMILIES = {
@@ -45,3 +48,18 @@ class Inbox:
 
     def of(self, kind: type) -> list[Any]:
         return [one for one in self.observations if isinstance(one, kind)]
+
+
+@contextmanager
+def serial_links(inbox: Inbox) -> Iterator[Callable[..., SerialLink]]:
+    """`start(port, decoder)`: a link of the reader `door`, started, that delivers to `inbox`; all are stopped."""
+    links: list[SerialLink] = []
+
+    def start(port: str, decoder: Decoder, **options: Any) -> SerialLink:
+        links.append(SerialLink("door", port, decoder, inbox.deliver, **options))
+        links[-1].start()
+        return links[-1]
+
+    yield start
+    for link in links:
+        link.stop()
