@@ -14,7 +14,7 @@ from typing import Any
 from babel.messages.pofile import read_po
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from kiosk.web.words import LOCALE_FOLDER
+from kiosk.words import LOCALE_FOLDER
 from lab_config.model import LANGUAGES, Lab, LocalText
 
 SIZES = {"800x480": (800, 480), "1024x600": (1024, 600), "1920x1080": (1920, 1080)}

@@ -48,6 +48,9 @@ FLOORS = {
     "kiosk.seen": 3,
     "kiosk.shopfloor": 3,
     "kiosk.vouching": 3,
+    "kiosk.words": 2,
+    "kiosk.phrases": 2,
+    "kiosk.reports": 3,
     "kiosk.snapshot": 3,
     "lab_config": 3,
     "kiosk.domain": 2,
@@ -419,7 +422,7 @@ def test_each_rule_finds_what_breaks_it(rule: Callable[..., Iterator[str]], wher
 @pytest.mark.parametrize(
     ("rule", "where", "good"),
     [
-        (climbs, "kiosk.web.feed", "from kiosk.web.words import Words\nfrom kiosk.store.schema import open_reader"),
+        (climbs, "kiosk.web.feed", "from kiosk.words import Words\nfrom kiosk.store.schema import open_reader"),
         (climbs, "kiosk.cli.run", "from kiosk import assembly"),
         (climbs, "kiosk.store.views", "from kiosk.domain import sessions"),
         (knows_too_much, "kiosk.domain.decide", "from lab_config.model import Lab\nimport dataclasses"),

@@ -20,7 +20,7 @@ from kiosk.web.apps import create_kiosk_app
 from kiosk.web.feed import Feed
 from kiosk.web.server import Server
 from kiosk.web.visits import Visits
-from kiosk.web.words import words
+from kiosk.words import words
 from tests.browser import chromium as start_chromium
 
 pytestmark = pytest.mark.browser

@@ -15,11 +15,11 @@ from web_fixtures import NOON, World, a_world
 from firmware_bridge import ports
 from firmware_bridge.line_watch import complaint
 from firmware_bridge.simulator.misheard import misheard
-from kiosk.web import phrases
+from kiosk import phrases
 from kiosk.web.apps import create_kiosk_app, create_staff_app
 from kiosk.web.machines import lasts
 from kiosk.web.services import KioskStatus, ReaderStatus, SourceStatus
-from kiosk.web.words import words
+from kiosk.words import words
 from lab_config.model import LANGUAGES
 
 DEAD = ReaderStatus(False, "/dev/lathe-1 is not there; plug the reader in", 12, {"checksum": 3, "framing": 0})

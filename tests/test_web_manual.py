@@ -14,7 +14,7 @@ from test_web_staff import token
 from web_fixtures import HASH, PASSWORD
 from werkzeug.test import TestResponse
 
-from kiosk import office
+from kiosk import office, phrases
 from kiosk.commands import (
     AddUser,
     CommandRefused,
@@ -25,7 +25,6 @@ from kiosk.commands import (
 )
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.store import people, views
-from kiosk.web import phrases
 from kiosk.web.apps import create_staff_app
 from kiosk.web.services import KioskStatus, Services
 from lab_config.model import LANGUAGES

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from test_web_browser import SIZES, a_page, shoot
 from test_web_visits import OVERFLOWING
 
-from kiosk.web.words import words
+from kiosk.words import words
 from tests.browser import chromium as start_chromium
 from tests.panel_fixtures import MASTER_OF, NEW_BADGE, PIN, Floor, a_floor, type_pin
 

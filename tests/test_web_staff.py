@@ -15,7 +15,7 @@ from kiosk.commands import ApproveSessions, DecideSession
 from kiosk.web.accounts import ABSOLUTE_S, FIRST_DELAY_S, FREE_TRIES, IDLE_S, LONGEST_DELAY_S, SignIns, Throttle
 from kiosk.web.apps import create_staff_app
 from kiosk.web.strip import segments
-from kiosk.web.words import parse_hours_minutes
+from kiosk.words import parse_hours_minutes
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from kiosk.domain.choices import MachineChoice
 from kiosk.store import learners
 from kiosk.store.learners import PersonRecord, QuestionRow, SignOffRow
 from kiosk.store.schema import write
-from kiosk.web.words import words
+from kiosk.words import words
 from lab_config.model import Competency, Programme
 from tests.browser import chromium as start_chromium
 

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from web_fixtures import MINUTE, World, a_review_day, a_world
 
-import kiosk.web
+from kiosk import phrases
 from kiosk.domain.entries import REVIEW_REASONS
-from kiosk.web import phrases
 from kiosk.web.apps import create_kiosk_app, create_staff_app
-from kiosk.web.words import LOCALE_FOLDER, academic_hours, hours_minutes, words
+from kiosk.words import LOCALE_FOLDER, academic_hours, hours_minutes, words
 from lab_config.model import LANGUAGES, STATES
 
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "say": None}
@@ -32,9 +31,14 @@ def messages() -> frozenset[str | tuple[str, ...]]:
     """Everything that the code and the templates mark for translation."""
     with (LOCALE_FOLDER / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
-    assert kiosk.web.__file__ is not None
-    found = extract_from_dir(str(Path(kiosk.web.__file__).parent), methods, options, KEYWORDS)
-    return frozenset(message if isinstance(message, str) else tuple(message) for _, _, message, _, _ in found)
+    folder = LOCALE_FOLDER.parent
+    found = {
+        each[2]
+        for room in ("web", "reports")
+        for each in extract_from_dir(str(folder / room), methods, options, KEYWORDS)
+    }
+    found |= {each[1] for each in extract_from_file("python", str(folder / "phrases.py"), KEYWORDS)}
+    return frozenset(message if isinstance(message, str) else tuple(message) for message in found)
 
 
 def po_file(language: str) -> Path:

@@ -16,7 +16,7 @@ from kiosk.web.own_record import next_warning_ms
 from kiosk.web.reading import Reading
 from kiosk.web.services import Services
 from kiosk.web.visits import VISIT_S
-from kiosk.web.words import FALLBACK, hours_minutes, words
+from kiosk.words import FALLBACK, hours_minutes, words
 
 BOARD_TYPES = frozenset(
     {"session_opened", "session_closed", "state_changed", "machine_locked", "person_recorded", "config_adopted"}

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kiosk import phrases
 from kiosk.store import views
 from kiosk.store.views import SessionView
-from kiosk.web import phrases
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import Held, expiring, told
 from kiosk.web.reading import NAMELESS, Reading, Who
 from kiosk.web.services import Services
-from kiosk.web.words import Words, clock_time, day, hours_minutes
+from kiosk.words import Words, clock_time, day, hours_minutes
 from lab_config.model import Lab
 
 MAX_NOTES = 2

@@ -13,14 +13,14 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from kiosk import phrases, words
+from kiosk.phrases import N_
 from kiosk.store import people
 from kiosk.store.schema import open_reader
-from kiosk.web import phrases, words
 from kiosk.web.accounts import Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
 from kiosk.web.board import static_folder
 from kiosk.web.feed import Feed
-from kiosk.web.phrases import N_
 from kiosk.web.reading import disk_is_away, today
 from kiosk.web.server import BODY_LIMIT
 from kiosk.web.services import Services
@@ -71,7 +71,8 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
 
 def create_staff_app(services: Services) -> Flask:
     """The instructors' side: everything behind an account."""
-    from kiosk.web.by_hand import by_hand  # noqa: PLC0415 - the blueprints know this module
+    from kiosk.web.access import guard, menu  # noqa: PLC0415 - they know this module
+    from kiosk.web.by_hand import by_hand  # noqa: PLC0415
     from kiosk.web.login import login  # noqa: PLC0415
     from kiosk.web.machines import machines  # noqa: PLC0415
     from kiosk.web.pair import screens  # noqa: PLC0415
@@ -125,6 +126,8 @@ def create_staff_app(services: Services) -> Flask:
             response.set_cookie(LANGUAGE_COOKIE, code, max_age=YEAR_S, httponly=True, samesite="Lax")
         return response
 
+    app.before_request(guard)
+    app.context_processor(lambda: {"menu": menu() if account().is_authenticated else []})
     app.register_blueprint(common)
     app.register_blueprint(login)
     app.register_blueprint(screens)

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
-from kiosk.web import phrases
+from kiosk import phrases
+from kiosk.phrases import N_
 from kiosk.web.own_record import warnings
-from kiosk.web.phrases import N_
 from kiosk.web.reading import Happening, OpenSession, Reading
 from kiosk.web.services import KioskStatus, Services
-from kiosk.web.words import Words, clock_time, hours_minutes, local, minutes_seconds, words
+from kiosk.words import Words, clock_time, hours_minutes, local, minutes_seconds, words
 from lab_config.model import Lab, LocalText, Machine
 
 

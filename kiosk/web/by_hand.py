@@ -14,13 +14,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from kiosk.commands import CloseSession, DateBoot, EnterManual
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.web.apps import account, request_language, services_of_app
-from kiosk.web.review import TEXT_LIMIT, behind_an_account, page, submit
-from kiosk.web.words import parse_local, weekday_time
+from kiosk.web.review import TEXT_LIMIT, page, submit
+from kiosk.words import parse_local, weekday_time
 
 by_hand = Blueprint("by_hand", __name__, url_prefix="/review")
 _FIELDS = ("person", "machine", "process", "start", "end", "reason", "text")
-
-by_hand.before_request(behind_an_account)
 
 
 @by_hand.post("/by-hand")

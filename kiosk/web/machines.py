@@ -10,17 +10,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, current_app, render_template
-from flask_login import login_required
 
 from firmware_bridge.probe.rhythm import too_short
+from kiosk import phrases
+from kiosk.phrases import N_
 from kiosk.store.schema import open_reader
-from kiosk.web import phrases
 from kiosk.web.apps import request_language, services_of_app
 from kiosk.web.board import machine_name
-from kiosk.web.phrases import N_
 from kiosk.web.reading import Reading
 from kiosk.web.services import KioskStatus, ReaderStatus, Services, SourceStatus
-from kiosk.web.words import Words, day, decimal_comma, local, words
+from kiosk.words import Words, day, decimal_comma, local, words
 from lab_config.model import Lab, Machine, Reader
 
 machines = Blueprint("machines", __name__, url_prefix="/machines")
@@ -61,7 +60,6 @@ class ReaderRow:
     rejected: Sequence[tuple[str, int]]
 
 
-@login_required  # type: ignore[untyped-decorator]
 def behind_an_account() -> None:
     """Every account may look."""
 

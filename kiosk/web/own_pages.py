@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kiosk import phrases
 from kiosk.store import views
 from kiosk.store.views import SessionView
-from kiosk.web import phrases
 from kiosk.web.answers import ends_words, qualification
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import Held, OwnRecord
 from kiosk.web.reading import Reading
-from kiosk.web.words import Words, clock_time, day, hours_minutes
+from kiosk.words import Words, clock_time, day, hours_minutes
 
 ROWS = {"hours": 6, "skills": 6, "sessions": 3, "papers": 6}
 """Rows of one page, by part: what fits 800x480 and can be touched with a glove."""

@@ -9,7 +9,6 @@ import math
 
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
-from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.web.accounts import Throttle
@@ -24,7 +23,7 @@ from kiosk.web.pairings import (
     pass_for,
     screen_of_pass,
 )
-from kiosk.web.words import words
+from kiosk.words import words
 
 screens = Blueprint("screens", __name__, url_prefix="/screens")
 YEARS_10_S = 10 * 365 * 24 * 3600
@@ -78,14 +77,6 @@ def _ask() -> Response:
     if found:
         response.set_cookie(ASKER_COOKIE, found[0], max_age=int(CODE_S), httponly=True, samesite="Strict")
     return response
-
-
-@screens.before_request
-@login_required  # type: ignore[untyped-decorator]
-def behind_an_account() -> None:
-    """Who may decide may let a screen in; so may the administrator."""
-    if not (account().decides or account().role == "admin"):
-        abort(403)
 
 
 @screens.get("")

@@ -35,7 +35,7 @@ from kiosk.web.panel_frame import (
 from kiosk.web.panel_home import home
 from kiosk.web.panel_words import FOR_EVER, NOT_PRESENT, VALIDITY
 from kiosk.web.visit_pages import page_of
-from kiosk.web.words import day
+from kiosk.words import day
 
 NAMES_SHOWN = 6
 

@@ -10,10 +10,10 @@ from typing import Any
 from flask import request
 from flask_babel import gettext, ngettext
 
+from kiosk import phrases
 from kiosk.commands import EnrolSeen, EnterManual
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.store import people
-from kiosk.web import phrases
 from kiosk.web.answers import processes_at
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import unknown_seen
@@ -34,7 +34,7 @@ from kiosk.web.panel_frame import (
 from kiosk.web.panel_home import home
 from kiosk.web.panel_people import groups, narrow
 from kiosk.web.visit_pages import page_of
-from kiosk.web.words import clock_time, day, hours_minutes
+from kiosk.words import clock_time, day, hours_minutes
 
 LETTERS = 32
 GROUPS = 4

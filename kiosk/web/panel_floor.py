@@ -9,15 +9,15 @@ from typing import Any
 from flask import request
 from flask_babel import gettext
 
+from kiosk import phrases
 from kiosk.commands import CloseSession, DateBoot, LockMachine
 from kiosk.store import views
 from kiosk.store.views import SessionView
-from kiosk.web import phrases
 from kiosk.web.board import machine_name
 from kiosk.web.panel_frame import TILES, Inside, Note, asked, inside, language, panel, reading, refusal, services, sheet
 from kiosk.web.reading import Reading
 from kiosk.web.visit_pages import page_of
-from kiosk.web.words import clock_time, hours_minutes, weekday_time
+from kiosk.words import clock_time, hours_minutes, weekday_time
 
 STEPS = {"day": 86_400_000, "hour": 3_600_000, "minutes": 300_000}
 FARTHEST_MS = 400 * 86_400_000

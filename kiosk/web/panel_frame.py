@@ -14,10 +14,10 @@ from flask import Blueprint, Response, abort, current_app, g, make_response, ren
 from flask.blueprints import BlueprintSetupState
 from flask_babel import gettext, ngettext
 
+from kiosk import phrases
 from kiosk.commands import Command, CommandRefused, Done
 from kiosk.store import people
 from kiosk.store.schema import open_reader
-from kiosk.web import phrases
 from kiosk.web.accounts import Throttle
 from kiosk.web.apps import services_of_app, usable
 from kiosk.web.panel_words import NO_SIGNER, REFUSALS
@@ -25,7 +25,7 @@ from kiosk.web.reading import Reading
 from kiosk.web.services import Services
 from kiosk.web.visit_pages import require_visit
 from kiosk.web.visits import Visit
-from kiosk.web.words import Words, words
+from kiosk.words import Words, words
 
 panel = Blueprint("panel", __name__, url_prefix="/visit/<token>/panel")
 TILES = 8

@@ -11,11 +11,11 @@ from typing import Any
 from flask import abort, request
 from flask_babel import gettext
 
+from kiosk import phrases
 from kiosk.commands import CloseSession, DecideSession, SignCompetency
 from kiosk.domain.competence import LEVELS
 from kiosk.store import people, views
 from kiosk.store.views import SessionView
-from kiosk.web import phrases
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import CompetencyStanding, OwnRecord, own_record
 from kiosk.web.panel_frame import Inside, Note, asked, inside, language, panel, reading, refusal, services, sheet
@@ -23,7 +23,7 @@ from kiosk.web.panel_words import NOTES
 from kiosk.web.reading import LATEST_WITHIN, Reading
 from kiosk.web.visit_pages import page_of
 from kiosk.web.visits import Visit
-from kiosk.web.words import clock_time, hours_minutes
+from kiosk.words import clock_time, hours_minutes
 
 TOGETHER_MS = 10 * 60_000
 """The two taps belong together for so long."""

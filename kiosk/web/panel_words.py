@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiosk.web.phrases import N_
+from kiosk.phrases import N_
 
 NO_SIGNER = {
     "no_pin": N_("No PIN is set for your card. Ask the administrator for one."),

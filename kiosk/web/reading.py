@@ -16,7 +16,7 @@ from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
 from kiosk.store.views import SessionView
 from kiosk.web.services import Services
-from kiosk.web.words import FALLBACK, hours_minutes, local
+from kiosk.words import FALLBACK, hours_minutes, local
 from lab_config.model import LANGUAGES, Lab
 
 NAMELESS = "—"

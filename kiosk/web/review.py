@@ -7,33 +7,22 @@ from contextlib import closing
 
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, ngettext
-from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
+from kiosk import phrases
 from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done
 from kiosk.domain.entries import REVIEW_REASONS
 from kiosk.domain.flags import QUESTIONED
 from kiosk.store.schema import open_reader
-from kiosk.web import phrases
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.machines import troubles
 from kiosk.web.reading import Reading
 from kiosk.web.review_items import Item, choices, items, worst_first
-from kiosk.web.words import parse_hours_minutes, words
+from kiosk.words import parse_hours_minutes, words
 
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
 MAX_AT_ONCE = 500
-
-
-@login_required  # type: ignore[untyped-decorator]
-def behind_an_account() -> None:
-    """Everything here wants an account; deciding wants the right one."""
-    if request.method == "POST" and not account().decides:
-        abort(403)
-
-
-review.before_request(behind_an_account)
 
 
 @review.get("", strict_slashes=False)

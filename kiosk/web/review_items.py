@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiosk import phrases
 from kiosk.domain.flags import QUESTIONED
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.store import learners, people
 from kiosk.store.views import SessionView
-from kiosk.web import phrases
 from kiosk.web.board import machine_name
 from kiosk.web.reading import NAMELESS, Reading
 from kiosk.web.strip import segments
-from kiosk.web.words import Words, academic_hours, clock_time, day, hours_minutes, local_field, weekday_time, words
+from kiosk.words import Words, academic_hours, clock_time, day, hours_minutes, local_field, weekday_time, words
 from lab_config.model import STATES, Programme
 
 

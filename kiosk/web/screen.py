@@ -17,7 +17,7 @@ from kiosk.web.board import BoardView, machine_name
 from kiosk.web.feed import Feed
 from kiosk.web.reading import Reading, disk_is_away
 from kiosk.web.services import KioskStatus, ReaderStatus, Services, SourceStatus
-from kiosk.web.words import clock_time, words
+from kiosk.words import clock_time, words
 
 screen = Blueprint("screen", __name__)
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import Blueprint, Response, abort, current_app, g, render_template, request
 from flask_babel import gettext
 
+from kiosk import phrases
 from kiosk.commands import (
     AskChoices,
     Command,
@@ -30,14 +31,14 @@ from kiosk.commands import (
 )
 from kiosk.store import views
 from kiosk.store.schema import open_reader
-from kiosk.web import own_pages, phrases
+from kiosk.web import own_pages
 from kiosk.web.answers import MAX_NOTES, closings, endings, newest_session, processes_at
 from kiosk.web.apps import services_of_app
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import own_record
 from kiosk.web.reading import Reading
 from kiosk.web.visits import Visit
-from kiosk.web.words import words
+from kiosk.words import words
 from lab_config.model import Lab
 
 visit_pages = Blueprint("visit", __name__)

@@ -14,7 +14,7 @@ from babel.support import NullTranslations, Translations
 
 from lab_config.model import LANGUAGES
 
-LOCALE_FOLDER = Path(__file__).parent.parent / "locale"
+LOCALE_FOLDER = Path(__file__).parent / "locale"
 FALLBACK = "kk"
 
 
