@@ -31,11 +31,11 @@ SPEED = 60
 class DemoLab:
     """A demo started as a user starts it, and a script's way through it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, speed: int = SPEED) -> None:
         self.data = data
         self.output = (data.parent / "demo.out").open("w+b")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kiosk", "demo", "--port", "0", "--data", str(data), "--speed", str(SPEED)],
+            [sys.executable, "-m", "kiosk", "demo", "--port", "0", "--data", str(data), "--speed", str(speed)],
             stdout=self.output,
             stderr=self.output,
         )
