@@ -115,3 +115,24 @@ def test_the_percentile_of_few_values_is_one_of_them() -> None:
     assert percentile([3.0, 1.0, 2.0], 50) == 2.0
     assert percentile([3.0, 1.0, 2.0], 99) == 3.0
     assert math.isnan(percentile([], 50))
+
+
+@pytest.mark.slow
+def test_the_bench_of_pages_asks_for_each_and_judges_it(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.pages",
+        "--days",
+        "45",
+        "--times",
+        "3",
+        "--json",
+        "--dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {"/review", "/people", "/reports", "/audit", "/sync"} <= {each["page"] for each in told["pages"]}
+    assert all(each["median_ms"] > 0 and each["met"] in {True, False} for each in told["pages"])
