@@ -6,7 +6,7 @@ Reads the store and nothing else; who may look is asked elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -130,24 +130,30 @@ class UnknownSeen:
     """How often it was refused of late."""
 
 
-def own_record(reading: Reading, person_ref: str, now_ms: int) -> OwnRecord | None:
-    """The whole record; None where nobody is known by the reference."""
+def own_record(
+    reading: Reading, person_ref: str, now_ms: int, credited: Mapping[str | None, views.Credit] | None = None
+) -> OwnRecord | None:
+    """The whole record; None where nobody is known by the reference.
+
+    `credited` is their time by work process where it was read already, of many people at once.
+    """
     who = reading.who(person_ref)
     if who is None:
         return None
     known = learners.of_person(reading.connection, person_ref)
     programme = next((each for each in reading.lab.programmes if each.id == who.programme), None)
+    if credited is None:
+        credited = views.credited_by_process(reading.connection, person_ref)
     return OwnRecord(
         programme=programme,
-        processes=tuple(_processes(reading, person_ref, programme)),
+        processes=tuple(_processes(credited, programme)),
         competencies=tuple(_competencies(programme, known.sign_offs)),
         questions=known.questions,
         qualifications=_held(known.qualifications, reading.local_date(now_ms)),
     )
 
 
-def _processes(reading: Reading, person_ref: str, programme: Programme | None) -> Iterator[ProcessStanding]:
-    credited = views.credited_by_process(reading.connection, person_ref)
+def _processes(credited: Mapping[str | None, views.Credit], programme: Programme | None) -> Iterator[ProcessStanding]:
     for process in programme.processes if programme else ():
         credit = credited.get(process.id, views.Credit(0, 0))
         yield ProcessStanding(
