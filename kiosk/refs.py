@@ -6,6 +6,9 @@ import base64
 import secrets
 import uuid
 
+UNLIKE = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that nobody takes for another when they are read from paper."""
+
 
 def new_ref() -> str:
     """A reference to a person, a badge or an account, or the random part of a log id: 16 hexadecimal digits."""
@@ -35,6 +38,12 @@ def new_salt() -> bytes:
 def new_code() -> str:
     """Six decimal digits that somebody reads from one screen and types at another."""
     return f"{secrets.randbelow(1_000_000):06}"
+
+
+def new_password() -> str:
+    """A password to be handed over on paper and used once: three groups of four letters and digits, 59 bits."""
+    letters = "".join(secrets.choice(UNLIKE) for _ in range(12))
+    return "-".join(letters[at : at + 4] for at in range(0, 12, 4))
 
 
 def new_token() -> str:
