@@ -5,7 +5,68 @@ Every command is answered: with the sequence numbers of the entries it made, or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from kiosk.roster_commands import (
+    AddUser,
+    AssignBadge,
+    BlockBadge,
+    ErasePerson,
+    GiveConsent,
+    ImportPeople,
+    LinkUser,
+    MergePeople,
+    NoteAct,
+    PersonRow,
+    RecordContract,
+    RetireBadge,
+    SavePerson,
+    SaveUser,
+    SetPassword,
+    SetPin,
+    WithdrawConsent,
+)
+
+__all__ = [
+    "AddUser",
+    "ApproveSessions",
+    "AskChoices",
+    "AssignBadge",
+    "BlockBadge",
+    "CheckDisclosure",
+    "CloseSession",
+    "Command",
+    "CommandRefused",
+    "DateBoot",
+    "DecideSession",
+    "Done",
+    "EnrolSeen",
+    "EnterManual",
+    "ErasePerson",
+    "GiveConsent",
+    "GrantQualification",
+    "HoldBriefing",
+    "ImportPeople",
+    "LinkUser",
+    "LockMachine",
+    "MergePeople",
+    "NoteAct",
+    "PersonRow",
+    "PickMachine",
+    "QuestionSession",
+    "RecordContract",
+    "RetireBadge",
+    "SavePerson",
+    "SaveUser",
+    "SetPassword",
+    "SetPin",
+    "SignCompetency",
+    "StoreCheckpoint",
+    "StoreReceipt",
+    "TouchStillHere",
+    "UndoReview",
+    "WithdrawConsent",
+]
 
 
 class CommandRefused(Exception):
@@ -46,6 +107,18 @@ class DecideSession:
 @dataclass(frozen=True)
 class ApproveSessions:
     """Several clean sessions approved in one gesture; one that is not clean and pending refuses them all."""
+
+    sessions: tuple[int, ...]
+    by: str
+
+
+@dataclass(frozen=True)
+class UndoReview:
+    """An instructor takes back their own last decision on each of these sessions; all of them or none.
+
+    It is a decision that supersedes: what stood before stands again, and where nothing did the session waits anew
+    (`kiosk.domain.entries.UNDONE`). A second undo takes back the first.
+    """
 
     sessions: tuple[int, ...]
     by: str
@@ -192,93 +265,6 @@ class EnrolSeen:
     person_id: str
     by: str
     replace: bool = False
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """One row of an import (contract, section 4), already checked. Dates are ISO `YYYY-MM-DD` or None."""
-
-    person_id: str
-    role: str
-    surname: str
-    given: str
-    patronymic: str | None = None
-    group: str | None = None
-    active: bool = True
-    language: str | None = None
-    birth_date: str | None = None
-    programme: str | None = None
-    enterprise: str | None = None
-    personnel_number: str | None = None
-    contract: str | None = None
-    contract_from: str | None = None
-    contract_to: str | None = None
-    consent_until: str | None = None
-    badges: tuple[str, ...] = ()
-    """Canonical badge numbers."""
-    qualifications: tuple[tuple[str, str | None], ...] = ()
-    """(id, last valid day or None)."""
-
-
-@dataclass(frozen=True)
-class ImportPeople:
-    """All rows or none."""
-
-    rows: tuple[PersonRow, ...]
-    by: str = "import"
-
-
-@dataclass(frozen=True)
-class BlockBadge:
-    """A lost badge: refused from now on."""
-
-    uid: str
-    by: str = "console"
-
-
-@dataclass(frozen=True)
-class AssignBadge:
-    """A badge is given to a person; taken from nobody."""
-
-    uid: str
-    person_id: str
-    by: str = "console"
-
-
-@dataclass(frozen=True)
-class AddUser:
-    """An account for the staff side. The password is already an argon2id hash."""
-
-    name: str
-    role: str
-    """`instructor`, `lead`, `admin` or `auditor`."""
-    password_hash: str = field(repr=False)
-    person_id: str | None = None
-    until: str | None = None
-
-
-@dataclass(frozen=True)
-class LinkUser:
-    """An account is a person's: their badge opens the panel for it, and nobody decides on their own sessions."""
-
-    name: str
-    person_id: str
-
-
-@dataclass(frozen=True)
-class SetPin:
-    """Replaces the PIN that an account's owner types at the panel, beside their badge; an argon2id hash."""
-
-    name: str
-    pin_hash: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class SetPassword:
-    """Replaces an account's password hash."""
-
-    name: str
-    password_hash: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ FLOORS = {
     "lab_config": 3,
     "kiosk.domain": 2,
     "kiosk.commands": 2,
+    "kiosk.roster_commands": 2,
     "kiosk.badge_numbers": 2,
     "kiosk.passwords": 2,
     "firmware_bridge": 2,
@@ -72,8 +73,8 @@ APART = (
 """Rooms of one floor that do not know one another."""
 
 # Pure: no clock, no thread, no file, no network. The same input gives the same output, for ever.
-PURE = ("kiosk.domain", "kiosk.commands", "lab_config.model", "firmware_bridge.observations", "firmware_bridge.options")
-PURE += ("firmware_bridge.readers", "firmware_bridge.machines", "kiosk.badge_numbers")
+PURE = ("kiosk.domain", "kiosk.commands", "kiosk.roster_commands", "lab_config.model", "firmware_bridge.observations")
+PURE += ("firmware_bridge.options", "firmware_bridge.readers", "firmware_bridge.machines", "kiosk.badge_numbers")
 IMPURE = {"asyncio", "logging", "multiprocessing", "os", "paho", "pathlib", "queue", "select", "selectors", "serial"}
 IMPURE |= {"socket", "sqlite3", "sqlite_utils", "subprocess", "tempfile", "threading"}
 
