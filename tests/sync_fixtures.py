@@ -8,11 +8,13 @@ from pathlib import Path
 from delivery_fixtures import ORIGIN, SECRET, Endpoint, FakeKiosk
 
 from kiosk.control import ControlClient
+from kiosk.delivery_status import STATUS_FILE, DeliveryStatus, read_status
 from kiosk.sync.keys import load_or_make
 from kiosk.sync.notary import Notary
 from kiosk.sync.outbox import Outbox
 from kiosk.sync.post import Limits
 from kiosk.sync.sender import Backoff, Sender, Target, Wire
+from kiosk.sync.status import StatusFile
 from kiosk.sync.store import SyncStore
 
 MakeEndpoint = Callable[..., Endpoint]
@@ -36,11 +38,27 @@ class College:
         self.keys = load_or_make(self.folder / "sync", ORIGIN)
         self.store = SyncStore(self.folder / "sync" / "sync.db")
         self.notary = Notary(self.outbox, self.store, lambda origin: load_or_make(self.folder / "sync", origin))
+        self.status = StatusFile(self.folder / STATUS_FILE, ("steel", "tyre"), lambda: self.now_ms)
 
     def sender(self, endpoint: Endpoint, enterprise: str = "steel", wire: Wire = FAST) -> Sender:
         target = Target(enterprise, endpoint.url, local=True, secrets=(SECRET,))
         backoff = Backoff(below=lambda _: 0)
-        return Sender(target, self.outbox, self.store, self.notary, lambda: self.now_ms, backoff=backoff, wire=wire)
+        return Sender(
+            target,
+            self.outbox,
+            self.store,
+            self.notary,
+            lambda: self.now_ms,
+            backoff=backoff,
+            wire=wire,
+            status=self.status,
+        )
+
+    def told(self, enterprise: str = "steel") -> DeliveryStatus:
+        """What the pages can read of it."""
+        read = read_status(self.folder / STATUS_FILE)
+        assert read is not None
+        return read.enterprises[enterprise]
 
     def last_error(self, enterprise: str = "steel") -> str:
         delivery = self.store.on_its_way(enterprise)

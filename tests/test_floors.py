@@ -39,6 +39,7 @@ FLOORS = {
     "kiosk.records": 3,
     "kiosk.control": 3,
     "kiosk.people_csv": 3,
+    "kiosk.imports": 3,
     "kiosk.replay": 3,
     "kiosk.disclosure": 3,
     "kiosk.delivery_status": 3,

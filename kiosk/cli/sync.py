@@ -16,6 +16,7 @@ from kiosk.cli.common import EXIT_CONFIGURATION, EXIT_NO, data_option, fail, lab
 if TYPE_CHECKING:
     from kiosk.sync.outbox import LogHead, Outbox
     from kiosk.sync.sender import Target
+    from kiosk.sync.status import StatusFile
     from lab_config.model import Lab
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
@@ -61,11 +62,13 @@ def sync(lab: Path, data: Path, once: bool, resume: tuple[str, ...]) -> None:
 def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume: tuple[str, ...]) -> None:
     from kiosk.clock import real_wall_ms  # noqa: PLC0415
     from kiosk.control import ControlClient, ControlRefused, NoKiosk  # noqa: PLC0415
+    from kiosk.delivery_status import STATUS_FILE  # noqa: PLC0415
     from kiosk.sync.keys import load_or_make  # noqa: PLC0415
     from kiosk.sync.notary import Notary  # noqa: PLC0415
     from kiosk.sync.outbox import Outbox  # noqa: PLC0415
     from kiosk.sync.sender import Sender  # noqa: PLC0415
     from kiosk.sync.service import Sealer, Service, Stepper  # noqa: PLC0415
+    from kiosk.sync.status import StatusFile  # noqa: PLC0415
     from kiosk.sync.store import SyncStore  # noqa: PLC0415
 
     if not once:
@@ -75,14 +78,17 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
     for enterprise in resume:
         store.resume(enterprise)
     outbox = Outbox(ControlClient(data / "control.sock"))
+    status = StatusFile(data / STATUS_FILE, [target.enterprise for target in targets], real_wall_ms)
     try:
-        head = outbox.head() if once else _wait_for_kiosk(outbox)
+        head = outbox.head() if once else _wait_for_kiosk(outbox, status)
         if head is None:
             return
         _introduce(data / "sync", head.origin)
         notary = Notary(outbox, store, lambda origin: load_or_make(data / "sync", origin))
         others = [one.id for one in lab.enterprises if one.deliver != "webhook"]
-        steppers: list[Stepper] = [Sender(target, outbox, store, notary, real_wall_ms) for target in targets]
+        steppers: list[Stepper] = [
+            Sender(target, outbox, store, notary, real_wall_ms, status=status) for target in targets
+        ]
         if others:
             steppers.append(Sealer(others, outbox, notary, real_wall_ms))
         service = Service(steppers)
@@ -92,7 +98,7 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
             return
         service.start()
         while not service.has_ended and signal.sigtimedwait(ENDS, 1) is None:
-            continue
+            status.beat()
         service.stop()
         click.echo("stopped; what is queued is sent at the next start")
     except NoKiosk as absence:
@@ -103,7 +109,7 @@ def _deliver(lab: Lab, data: Path, targets: list[Target], *, once: bool, resume:
         store.close()
 
 
-def _wait_for_kiosk(outbox: Outbox) -> LogHead | None:
+def _wait_for_kiosk(outbox: Outbox, status: StatusFile) -> LogHead | None:
     """The log's head as soon as a kiosk answers; None where we are ended before."""
     from kiosk.control import NoKiosk  # noqa: PLC0415
 
@@ -115,6 +121,7 @@ def _wait_for_kiosk(outbox: Outbox) -> LogHead | None:
             if not said:
                 click.echo(f"{absence}; waiting for it")
                 said = True
+        status.beat()
         if signal.sigtimedwait(ENDS, 1) is not None:
             return None
 

@@ -92,3 +92,65 @@ def counts(connection: sqlite3.Connection) -> list[OutboxCount]:
         """
     )
     return [OutboxCount(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """Records, or decided sessions without one, of one person and day that an enterprise does not have."""
+
+    person_ref: str
+    local_date: str
+    evidence: str
+    sessions: int
+
+
+def standing(connection: sqlite3.Connection, enterprise: str) -> OutboxCount:
+    """How one enterprise stands; where all is receipted, nothing is searched."""
+    (released_there,) = connection.execute("SELECT count(*) FROM outbox WHERE enterprise = ?", (enterprise,)).fetchone()
+    (receipted,) = connection.execute("SELECT count(*) FROM receipts WHERE enterprise = ?", (enterprise,)).fetchone()
+    oldest = None
+    if released_there > receipted:
+        first = pending(connection, enterprise, size=1 << 62, limit=1)
+        oldest = first[0].seq if first else None
+    return OutboxCount(enterprise, released_there, receipted, oldest)
+
+
+def last_receipt_ms(connection: sqlite3.Connection, enterprise: str) -> int | None:
+    """When the newest of its receipts came, UTC; None where it has sent none."""
+    row = connection.execute(
+        "SELECT at_ms FROM receipts WHERE enterprise = ? ORDER BY seq DESC LIMIT 1", (enterprise,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def unsent(connection: sqlite3.Connection, enterprise: str, limit: int) -> list[Unsent]:
+    """The first `limit` records that wait for it, by person and day."""
+    rows = connection.execute(
+        """
+        SELECT person_ref, local_date, evidence, count(*) FROM (
+            SELECT outbox.person_ref, sessions.local_date, sessions.evidence
+            FROM outbox LEFT JOIN receipts USING (enterprise, seq) JOIN sessions ON sessions.session = outbox.session
+            WHERE outbox.enterprise = ? AND webhook_id IS NULL ORDER BY outbox.seq LIMIT ?
+        ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
+        """,
+        (enterprise, limit),
+    )
+    return [Unsent(*row) for row in rows]
+
+
+def unreleased(connection: sqlite3.Connection, enterprise: str, first_date: str) -> list[Unsent]:
+    """Sessions since that day that an instructor approved, and of which no record was made for it, by person and day.
+
+    Also those of people who have nothing to do with it: who has is asked elsewhere.
+    """
+    rows = connection.execute(
+        """
+        SELECT person_ref, local_date, evidence, count(*) FROM sessions
+        WHERE local_date >= :first AND review IN ('approved', 'adjusted') AND session NOT IN (
+            SELECT session FROM outbox WHERE enterprise = :enterprise AND session IS NOT NULL AND seq >
+                coalesce((SELECT min(session) FROM sessions WHERE local_date >= :first), 0)
+        ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
+        """,
+        {"first": first_date, "enterprise": enterprise},
+    )
+    return [Unsent(*row) for row in rows]

@@ -21,11 +21,12 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Undeliverable(Exception):
-    """No answer could be had. `reason` is one short sentence for a person."""
+    """No answer could be had. `reason` is one short sentence for a person, `code` one of `kiosk.delivery_status`."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, code: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,22 @@ def destination(url: str, *, local: bool, resolve: Resolve = system_resolve) -> 
     try:
         parsed = parse_url(url)
     except LocationParseError:
-        raise Undeliverable("the address is not a URL; correct it in lab.toml") from None
+        raise Undeliverable("the address is not a URL; correct it in lab.toml", "address") from None
     scheme, host = parsed.scheme or "", (parsed.host or "").strip("[]")
     if scheme not in ("https", "http") or (scheme == "http" and not local):
-        raise Undeliverable("the address must begin with https://; correct it in lab.toml")
+        raise Undeliverable("the address must begin with https://; correct it in lab.toml", "address")
     if not host or parsed.auth is not None:
-        raise Undeliverable("the address must name a host and no password; correct it in lab.toml")
+        raise Undeliverable("the address must name a host and no password; correct it in lab.toml", "address")
     port = parsed.port or {"https": 443, "http": 80}[scheme]
     try:
         addresses = resolve(host, port)
     except (OSError, UnicodeError):
-        raise Undeliverable("the name of its host cannot be resolved") from None
+        raise Undeliverable("the name of its host cannot be resolved", "name") from None
     if not addresses:
-        raise Undeliverable("the name of its host has no address")
+        raise Undeliverable("the name of its host has no address", "name")
     if not local and not all(is_public(address) for address in addresses):
-        raise Undeliverable("its host lies in a private network; if that is meant, set local = true in lab.toml")
+        told = "its host lies in a private network; if that is meant, set local = true in lab.toml"
+        raise Undeliverable(told, "private")
     return Destination(scheme, host, port, parsed.request_uri, tuple(addresses))
 
 

@@ -69,8 +69,8 @@ def post(
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
     except _BROKEN as error:
         if isinstance(error, TimeoutError) or late.is_set():
-            raise Undeliverable("it took the delivery but did not answer in time") from None
-        raise Undeliverable(f"the connection broke before an answer ({type(error).__name__})") from None
+            raise Undeliverable("it took the delivery but did not answer in time", "late") from None
+        raise Undeliverable(f"the connection broke before an answer ({type(error).__name__})", "broken") from None
     finally:
         overdue.cancel()
         connection.close()
@@ -78,7 +78,7 @@ def post(
 
 def _connect(to: Destination, limits: Limits, tls: ssl.SSLContext | None) -> HTTPConnection:
     """A connection to the first of the judged addresses that takes one."""
-    problem = "no connection to its host"
+    problem, code = "no connection to its host", "connection"
     for address in to.addresses[:4]:
         connection = HTTPConnection(address, to.port, timeout=limits.connect_s)
         if to.scheme == "https":
@@ -89,15 +89,15 @@ def _connect(to: Destination, limits: Limits, tls: ssl.SSLContext | None) -> HTT
         try:
             connection.connect()
         except ssl.SSLCertVerificationError as error:
-            problem = f"its certificate is not valid: {error.verify_message}"
+            problem, code = f"its certificate is not valid: {error.verify_message}", "certificate"
         except ssl.SSLError as error:
-            problem = f"no secure connection to its host ({error.reason or 'TLS'})"
+            problem, code = f"no secure connection to its host ({error.reason or 'TLS'})", "certificate"
         except (HTTPError, OSError) as error:
-            problem = f"no connection to its host ({type(error).__name__})"
+            problem, code = f"no connection to its host ({type(error).__name__})", "connection"
         else:
             return connection
         connection.close()
-    raise Undeliverable(problem)
+    raise Undeliverable(problem, code)
 
 
 def _cut(sock: object, late: threading.Event) -> None:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 
 from kiosk.control import ControlRefused
+from kiosk.delivery_status import code_of
 from kiosk.records import RECORDS_LIMIT, strict_json
 from kiosk.refs import new_ref
 from kiosk.sync.address import Resolve, Undeliverable, destination, system_resolve
@@ -18,6 +19,7 @@ from kiosk.sync.delivery import Proofs, build, headers
 from kiosk.sync.notary import HistoryRewritten, Notary
 from kiosk.sync.outbox import LogHead, Outbox
 from kiosk.sync.post import Answer, Limits, post
+from kiosk.sync.status import StatusFile
 from kiosk.sync.store import Delivery, SyncStore
 
 log = logging.getLogger(__name__)
@@ -86,7 +88,9 @@ class Sender:
         *,
         backoff: Backoff | None = None,
         wire: Wire | None = None,
+        status: StatusFile | None = None,
     ) -> None:
+        """`status` is told what becomes of every try, for the pages."""
         self.target = target
         self._outbox = outbox
         self._store = store
@@ -94,6 +98,7 @@ class Sender:
         self._now_ms = now_ms
         self._backoff = backoff or Backoff()
         self._wire = wire or Wire()
+        self._status = status
         self._condition = ""
         self._told_ms: int | None = None
 
@@ -112,6 +117,8 @@ class Sender:
                 delivery = None
             delivery = delivery or self._next(head)
             if delivery is None:
+                if self._status is not None:
+                    self._status.nothing_waits(self.target.enterprise)
                 return Step.IDLE
             if delivery.receipted_ms is not None:
                 return self._hand_over_receipt(delivery)
@@ -122,11 +129,9 @@ class Sender:
                 return Step.REBUILD
             return self._attempt(delivery, head)
         except HistoryRewritten as error:
-            self._say(str(error))
-            return Step.FAILED
+            return self._stuck("rewritten", str(error))
         except ControlRefused as error:
-            self._say(f"the kiosk refused: {error}")
-            return Step.FAILED
+            return self._stuck("kiosk", f"the kiosk refused: {error}")
 
     # --- building
 
@@ -159,7 +164,7 @@ class Sender:
             to = destination(self.target.url, local=self.target.local, resolve=self._wire.resolve)
             answer = post(to, signed, delivery.body, limits=self._wire.limits, tls=self._wire.tls)
         except Undeliverable as problem:
-            return self._failed(delivery, problem.reason, None)
+            return self._failed(delivery, problem.reason, None, problem.code)
         if 200 <= answer.status < 300:
             self._store.receipted(delivery, self._now_ms())
             return self._hand_over_receipt(delivery)
@@ -170,19 +175,41 @@ class Sender:
             return Step.REBUILD
         told = problem_json.get("detail") or problem_json.get("title") or ""
         reason = f"it answered {answer.status}" + (f": {_printable(told)}" if isinstance(told, str) and told else "")
-        return self._failed(delivery, reason + _skew(answer, self._now_ms()), _retry_after_ms(answer, self._now_ms()))
+        wait_ms = _retry_after_ms(answer, self._now_ms())
+        why = code_of(problem_json.get("reason"))
+        return self._failed(delivery, reason + _skew(answer, self._now_ms()), wait_ms, "answer", answer.status, why)
 
     def _hand_over_receipt(self, delivery: Delivery) -> Step:
         self._outbox.store_receipt(self.target.enterprise, delivery.seqs, delivery.id)
         self._store.done(delivery.id)
         self._say("delivered", good=True)
+        if self._status is not None:
+            self._status.delivered(self.target.enterprise)
         return Step.DELIVERED
 
-    def _failed(self, delivery: Delivery, reason: str, retry_after_ms: int | None) -> Step:
+    def _failed(
+        self,
+        delivery: Delivery,
+        reason: str,
+        retry_after_ms: int | None,
+        code: str,
+        http: int | None = None,
+        why: str = "",
+    ) -> Step:
         wait = self._backoff.wait_ms(delivery.attempts + 1)
         if retry_after_ms is not None:
             wait = min(max(retry_after_ms, 1_000), self._backoff.cap_ms)
-        self._store.failed(delivery.id, self._now_ms() + wait, reason)
+        next_ms = self._now_ms() + wait
+        self._store.failed(delivery.id, next_ms, reason)
+        self._say(reason)
+        if self._status is not None:
+            self._status.failed(self.target.enterprise, code, next_ms=next_ms, http=http, reason=why)
+        return Step.FAILED
+
+    def _stuck(self, code: str, reason: str) -> Step:
+        """Our own side will not have it; it is asked again at the next step."""
+        if self._status is not None and reason != self._condition:
+            self._status.failed(self.target.enterprise, code)
         self._say(reason)
         return Step.FAILED
 
@@ -210,10 +237,14 @@ class Sender:
         """Stopped until its address changes, or `sheber sync --resume`. The kiosk is told, and reminded."""
         stop = self._store.stopped(self.target.enterprise)
         if stop is None:
+            if self._status is not None:
+                self._status.resumed(self.target.enterprise)
             return False
         if stop.url != self.target.url:
             self._store.resume(self.target.enterprise)
             return False
+        if self._status is not None:
+            self._status.stopped(self.target.enterprise)
         now = self._now_ms()
         if self._told_ms is None or abs(now - self._told_ms) >= TELL_AGAIN_MS:
             self._outbox.stopped(self.target.enterprise, stop.reason)
