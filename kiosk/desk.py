@@ -18,7 +18,7 @@ from kiosk.domain.entries import At, Entry, LogStarted, Stamp, TapRefused, to_ob
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import evolve
 from kiosk.inbox import Asked, Heard, Item
-from kiosk.projection import project, queue_released
+from kiosk.projection import note_act, project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
 from kiosk.seen import SeenBadges
@@ -231,6 +231,7 @@ class Desk:
         if seq != entry.seq:
             raise RuntimeError(f"entry {entry.seq} landed at {seq}: another process wrote to this ledger")
         queue_released(self._connection, entry)
+        note_act(self._connection, entry)
         self._seen.note(entry)
         self._new.append(entry)
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from datetime import date
 
 from kiosk.domain.deadlines import idle_timeout
-from kiosk.domain.entries import Entry, RecordReleased, from_object
+from kiosk.domain.entries import ClockAnchored, Entry, RecordReleased, SessionClosed, from_object
 from kiosk.domain.flags import joined, marks, minor_limits, reach, same_time_pairs
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
 from kiosk.proofs import read
-from kiosk.store import learners, outbox, people, views
+from kiosk.store import acts, learners, outbox, people, views
 from kiosk.store.ledger import Ledger
 
 AT_ONCE = 200
@@ -135,6 +135,13 @@ def _places(connection: sqlite3.Connection, state: State, session_id: int) -> li
 def _births(connection: sqlite3.Connection, refs: set[str]) -> dict[str, date]:
     known = ((ref, people.person_by_ref(connection, ref)) for ref in refs)
     return {ref: date.fromisoformat(found.birth_date) for ref, found in known if found and found.birth_date}
+
+
+def note_act(connection: sqlite3.Connection, entry: Entry) -> None:
+    """What somebody did is listed, in the same transaction as the fact; most closings and anchors nobody did."""
+    body = entry.body
+    if body.type in acts.LEDGER_KINDS and not (isinstance(body, SessionClosed | ClockAnchored) and body.by is None):
+        acts.follow(connection, entry.seq)
 
 
 def queue_released(connection: sqlite3.Connection, entry: Entry) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from kiosk.proofs import canonical, read
+from kiosk.store import acts, totals
 
 
 class SessionView(NamedTuple):
@@ -75,8 +76,18 @@ class Credit:
     pending_ms: int
 
 
-DERIVED = ("sessions", "machines", "outbox", "qualifications", "sign_offs", "questions")
-"""The tables that a rebuild makes again."""
+DERIVED = {
+    "sessions": "true",
+    "machines": "true",
+    "outbox": "true",
+    "qualifications": "true",
+    "sign_offs": "true",
+    "questions": "true",
+    "person_totals": "true",
+    "machine_days": "true",
+    "acts": f"id < {acts.OFFICE}",
+}
+"""The tables that a rebuild makes again, and which rows of them."""
 _COLUMNS = SessionView._fields
 _JSON_COLUMNS = frozenset({"by_state", "uncredited", "flags"})
 _JSON_PLACES = tuple(place for place, name in enumerate(_COLUMNS) if name in _JSON_COLUMNS)
@@ -105,22 +116,28 @@ def put_machine(connection: sqlite3.Connection, machine: str, state: str, since_
 
 def clear(connection: sqlite3.Connection) -> None:
     """Throw away all that is derived; receipts and checkpoints stay."""
-    for table in DERIVED:
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+    with totals.added_up_at_the_end(connection):
+        for table, derived in DERIVED.items():
+            connection.execute(f"DELETE FROM {table} WHERE {derived}")  # noqa: S608 - names of our own
 
 
 @contextmanager
 def made_anew(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is derived is cleared, and written in this block; indexes are made at its end, of all rows at once."""
+    """All that is derived is cleared, and written in this block; indexes are made at its end, of all rows at once.
+
+    So are the totals, and what the ledger alone tells.
+    """
     clear(connection)
     indexes = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'sessions' AND sql IS NOT NULL"
     ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    yield
+    with totals.added_up_at_the_end(connection):
+        yield
     for _, sql in indexes:
         connection.execute(sql)
+    acts.make_anew(connection)
 
 
 def session(connection: sqlite3.Connection, session_id: int) -> SessionView | None:
@@ -182,6 +199,31 @@ def told_by(connection: sqlite3.Connection, person_ref: str, seq: int) -> list[S
 def person_sessions(connection: sqlite3.Connection, person_ref: str) -> list[SessionView]:
     """All sessions of a person, by start."""
     return _all(connection.execute(f"{_SELECT} WHERE person_ref = ? ORDER BY start_ms, session", (person_ref,)))
+
+
+def person_sessions_page(
+    connection: sqlite3.Connection, person_ref: str, before: tuple[int, int] | None = None, limit: int = 50
+) -> list[SessionView]:
+    """A person's latest sessions, newest first; `before` is (start_ms, session) of the last on the page before."""
+    start_ms, session_id = before if before is not None else (1 << 62, 1 << 62)
+    # The date leads down the index, from the day where the page before ended.
+    rows = connection.execute(
+        f"{_SELECT} WHERE person_ref = :person"  # noqa: S608 - names of our own
+        " AND local_date <= coalesce((SELECT local_date FROM sessions WHERE session = :session), '~')"
+        " AND (start_ms < :start OR (start_ms = :start AND session < :session))"
+        " ORDER BY local_date DESC, start_ms DESC, session DESC LIMIT :limit",
+        {"person": person_ref, "start": start_ms, "session": session_id, "limit": limit},
+    )
+    return _all(rows)
+
+
+def count_pending(connection: sqlite3.Connection) -> int:
+    """How many closed sessions wait for an instructor."""
+    (count,) = connection.execute(
+        "SELECT (SELECT count(*) FROM sessions WHERE review = 'pending')"
+        " - (SELECT count(*) FROM sessions WHERE end_ms IS NULL AND review = 'pending')"
+    ).fetchone()
+    return int(count)
 
 
 def credited_by_process(connection: sqlite3.Connection, person_ref: str) -> dict[str | None, Credit]:
