@@ -19,7 +19,7 @@ from kiosk.badge_numbers import (
     told_bits,
     unfit,
 )
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from tests.wires_fixtures import captures
 
 PRINTED = captures("printed.jsonl")

@@ -26,7 +26,7 @@ from kiosk.demo.history import History
 from kiosk.desk import Desk
 from kiosk.domain.competence import Standing, ready
 from kiosk.domain.entries import Stamp
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from kiosk.store import people
 from kiosk.web.own_record import OwnRecord, briefings_known, expiring, own_record, questions_open, usual_until
 from kiosk.web.reading import Reading

@@ -20,7 +20,7 @@ from firmware_bridge.readers.transforms import transform
 from firmware_bridge.simulator.active_frames import ACTIVE_FRAMES
 from firmware_bridge.simulator.catalogue import virtual_machine
 from firmware_bridge.simulator.frames import FRAMES
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from lab_config.demo import FOLDER, PEOPLE, write_demo_lab
 from lab_config.load import ConfigurationError, Problem, load
 from lab_config.model import LANGUAGES, Lab, LocalText

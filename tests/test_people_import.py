@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.commands import PersonRow
-from kiosk.people_csv import MAX_BYTES, read_people
+from kiosk.imports.people import read_people
+from kiosk.imports.sheets import MAX_BYTES
 
 HEADING = "person_id,role,surname,given,badges"
 FULL = (
@@ -109,15 +110,24 @@ def test_a_person_can_be_inactive() -> None:
             with_column("role", "x").replace("role,surname,role", "surname,role").replace("apprentice,", ""),
             "line 2, column role: 'x'",
         ),
-        ("person_id,role,surname\np1,,Сериков", "line 2, column role: it is empty; write apprentice or instructor"),
+        (
+            "person_id,role,surname\np1,,Сериков",
+            "line 2, column role: it is empty; write one of: apprentice, instructor",
+        ),
         ("person_id,role,surname\np1,apprentice,", "line 2, column surname: it is empty; fill it in"),
         ("person_id,role,surname\n,apprentice,Сериков", "line 2, column person_id: it is empty"),
         ("person_id,role,surname\np 1,apprentice,Сериков", "line 2, column person_id: there is a space"),
         (with_column("birth_date", "2026-02-30"), "line 2, column birth_date: '2026-02-30' is no day; write a day as"),
         (with_column("birth_date", "1/9/2026"), "line 2, column birth_date: '1/9/2026' is no day"),
         (with_column("birth_date", "0001-01-01"), "line 2, column birth_date: '0001-01-01' is no day"),
-        (with_column("active", "perhaps"), "line 2, column active: 'perhaps' is none of its values; write yes or no"),
-        (with_column("language", "de"), "line 2, column language: 'de' is none of its values; write kk or ru or en"),
+        (
+            with_column("active", "perhaps"),
+            "line 2, column active: 'perhaps' is none of its values; write one of: yes, no",
+        ),
+        (
+            with_column("language", "de"),
+            "line 2, column language: 'de' is none of its values; write one of: kk, ru, en",
+        ),
         (with_column("given", "Ә\u0007"), "line 2, column given: there is a control character"),
         (with_column("given", "Ә" * 201), "line 2, column given: the text is longer than 200 letters"),
         (with_column("contract_from,contract_to", "2026-09-02,2026-09-01"), "the contract ends before it begins"),
@@ -174,9 +184,12 @@ def test_a_row_of_several_lines_is_named_by_its_first() -> None:
         ("person_id,role,surname,xyz\n", "known columns: person_id, role"),
         ("person_id,role,surname,role\n", "line 1, column role: the column is there twice"),
         (f'{HEADING}\np1,apprentice,"А,Б\n', "line 2: it is not CSV from here on"),
-        (FULL.encode("cp1251", "replace"), "this file is not UTF-8; in Excel choose CSV UTF-8"),
-        (FULL.encode("utf-16"), "this file is not UTF-8; in Excel choose CSV UTF-8"),
-        (b"PK\x03\x04" + bytes(30), "the file: it is a workbook, not a CSV file; in Excel choose Save As, CSV UTF-8"),
+        (
+            FULL.encode("cp1251", "replace"),
+            "line 2: this file is not UTF-8 but, it seems, Windows-1251, which has no Kazakh",
+        ),
+        (FULL.encode("utf-16"), "the file: it is Unicode text (UTF-16), not UTF-8; save it as XLSX, or as CSV UTF-8"),
+        (b"PK\x03\x04" + bytes(30), "the file: it is no workbook that can be read; open it in a spreadsheet program"),
         (b"x" * (MAX_BYTES + 1), "the file: it is larger than 20 MB"),
     ],
     ids=["empty", "misspelt", "unknown", "twice", "open_quote", "cp1251", "utf16", "xlsx", "large"],

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from kiosk.replay import Replay
 from lab_config.load import load
 

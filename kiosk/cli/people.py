@@ -32,7 +32,7 @@ from kiosk.commands import (
     SetPassword,
     SetPin,
 )
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from kiosk.store import people as store
 from kiosk.store.schema import StoreError, open_reader
 
@@ -69,7 +69,7 @@ def people() -> None:
 @click.option("--dry-run", is_flag=True, help="Check everything and import nothing.")
 @data_option
 def import_command(file: Path, dry_run: bool, data: Path) -> None:
-    """Import people from the CSV FILE: all of its rows, or none and a report of each bad one."""
+    """Import people from FILE, CSV or XLSX: all of its rows, or none and a report of each bad one."""
     rows, problems = read_people(file)
     sentences = [f"{file}: {problem}" for problem in problems] or [f"{file}: {text}" for text in _taken(data, rows)]
     for sentence in sentences:

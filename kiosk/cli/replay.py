@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kiosk.cli.common import EXIT_CONFIGURATION, fail, lab_option
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from kiosk.replay import Replay, ReplayError
 from lab_config.load import ConfigurationError, load
 

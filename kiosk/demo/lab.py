@@ -26,8 +26,8 @@ from kiosk.demo.history import History
 from kiosk.desk import Desk
 from kiosk.domain.entries import Stamp
 from kiosk.hub.config import NewEnterprise, write_hub
+from kiosk.imports.people import read_people
 from kiosk.office import DATABASE
-from kiosk.people_csv import read_people
 from kiosk.refs import new_boot_id
 from kiosk.store import people
 from kiosk.store.ledger import Ledger

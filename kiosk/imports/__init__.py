@@ -1,0 +1,1 @@
+"""Spreadsheets that people hand in: read, checked, and every problem in them told at once."""
