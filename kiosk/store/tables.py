@@ -339,7 +339,8 @@ _TOTALS = (
         PRIMARY KEY (local_date, machine, state)
     ) STRICT, WITHOUT ROWID
     """,
-    # What one closed session adds: to its person's month, and to its machine's day. An open one adds nothing yet.
+    # What one closed session adds: to its person's month, and to its machine's day. An open one adds nothing yet; one
+    # whose decision was undone waits anew.
     """
     CREATE VIEW session_shares AS
     SELECT
@@ -347,11 +348,12 @@ _TOTALS = (
         person_ref,
         coalesce(iif(review IN ('approved', 'adjusted'), decided_process, process), '') AS process,
         machine,
+        local_date,
         substr(local_date, 1, 7) AS month,
         presence_ms,
         iif(review IN ('approved', 'adjusted'), coalesce(decided_credited_ms, 0), 0) AS approved_ms,
-        iif(review = 'pending', credited_ms, 0) AS waiting_ms,
-        review = 'pending' AS waiting
+        iif(review = 'pending' OR (review = 'rejected' AND decided_reason IS 'undone'), credited_ms, 0) AS waiting_ms,
+        review = 'pending' OR (review = 'rejected' AND decided_reason IS 'undone') AS waiting
     FROM sessions WHERE end_ms IS NOT NULL
     """,
     """

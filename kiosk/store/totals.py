@@ -27,7 +27,7 @@ class PersonTotal(NamedTuple):
     approved_ms: int
     """Credited by an instructor's decision."""
     waiting_ms: int
-    """Credited if an instructor approves."""
+    """Credited if an instructor approves; also where a decision was undone."""
     sessions: int
     waiting: int
     """How many of them wait for an instructor."""
@@ -121,10 +121,8 @@ def week_totals(connection: sqlite3.Connection, person_ref: str, first_date: str
     """The weeks of a person with sessions that began on these local dates, both included, oldest first."""
     rows = connection.execute(
         """
-        SELECT date(local_date, 'weekday 0', '-6 days') AS monday,
-            sum(iif(review IN ('approved', 'adjusted'), coalesce(decided_credited_ms, 0), 0)),
-            sum(iif(review = 'pending', credited_ms, 0))
-        FROM sessions WHERE person_ref = ? AND local_date BETWEEN ? AND ? AND end_ms IS NOT NULL
+        SELECT date(local_date, 'weekday 0', '-6 days') AS monday, sum(approved_ms), sum(waiting_ms)
+        FROM session_shares WHERE person_ref = ? AND local_date BETWEEN ? AND ?
         GROUP BY monday ORDER BY monday
         """,
         (person_ref, first_date, last_date),

@@ -218,10 +218,11 @@ def person_sessions_page(
 
 
 def count_pending(connection: sqlite3.Connection) -> int:
-    """How many closed sessions wait for an instructor."""
+    """How many closed sessions wait for an instructor, also anew because a decision was undone."""
     (count,) = connection.execute(
         "SELECT (SELECT count(*) FROM sessions WHERE review = 'pending')"
         " - (SELECT count(*) FROM sessions WHERE end_ms IS NULL AND review = 'pending')"
+        " + (SELECT count(*) FROM sessions WHERE review = 'rejected' AND decided_reason = 'undone')"
     ).fetchone()
     return int(count)
 
@@ -230,14 +231,10 @@ def credited_by_process(connection: sqlite3.Connection, person_ref: str) -> dict
     """A person's time by process: decided as it was decided, what waits apart, rejected left out."""
     rows = connection.execute(
         """
-        SELECT process, sum(decided), sum(pending) FROM (
-            SELECT decided_process AS process, coalesce(decided_credited_ms, 0) AS decided, 0 AS pending
-            FROM sessions WHERE person_ref = :person AND review IN ('approved', 'adjusted')
-            UNION ALL
-            SELECT process, 0, credited_ms FROM sessions WHERE person_ref = :person AND review = 'pending'
-        ) GROUP BY process ORDER BY process
+        SELECT nullif(process, ''), sum(approved_ms), sum(waiting_ms)
+        FROM person_totals WHERE person_ref = ? GROUP BY person_totals.process ORDER BY person_totals.process
         """,
-        {"person": person_ref},
+        (person_ref,),
     )
     return {process: Credit(decided, pending) for process, decided, pending in rows}
 
