@@ -10,7 +10,7 @@ from typing import TypeVar
 from firmware_bridge import registry
 from firmware_bridge.options import OptionError
 from firmware_bridge.readers.transforms import transform as transform_named
-from lab_config.model import Machine, Panel, PowerThresholds, Reader, Rules, Screen, StatusSource
+from lab_config.model import PLACES, Machine, Panel, PowerThresholds, Reader, Rules, Screen, StatusSource
 from lab_config.rules import read_rules
 from lab_config.tables import Table, did_you_mean, sentence
 
@@ -29,7 +29,7 @@ _QUALIFICATION = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)*")
 _DATE_AT_END = re.compile(r"(^|:)\d{4}-\d{2}-\d{2}$", re.ASCII)
 
 
-def read_machine(table: Table, identifier: str, lab_rules: Rules, *, stale_is_ruled: bool) -> Machine:
+def read_machine(table: Table, identifier: str, lab_rules: Rules, lab_place: str, *, stale_is_ruled: bool) -> Machine:
     """One `[[machine]]`; `stale_is_ruled` says whether `[rules]` has a `stale_after` of its own."""
     crew = table.whole("crew", 1, 1, MOST_CREW)
     observers = table.flag("observers", False)
@@ -50,6 +50,7 @@ def read_machine(table: Table, identifier: str, lab_rules: Rules, *, stale_is_ru
         rules=replace(rules, stale_after_ms=stale_after_ms),
         panel=_panel(table.table("panel")),
         production_enable=table.flag("production_enable", False),
+        place=table.choice("place", PLACES, lab_place),
     )
     table.close()
     return machine

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lab_config.equipment import read_machine, read_reader, read_screen
-from lab_config.model import LANGUAGES, Lab, Mqtt, Rules
+from lab_config.model import LANGUAGES, PLACES, Lab, Mqtt, Rules
 from lab_config.network import read_enterprise, read_mqtt, read_web
 from lab_config.places import lines_of
 from lab_config.problems import ConfigurationError, Problem
@@ -95,8 +95,9 @@ def _lab(
     stale_is_ruled = rules_table is not None and "stale_after" in rules_table
     if rules_table:
         rules_table.close()
+    place = head.choice("place", PLACES, Lab.place)
     machines = tuple(
-        read_machine(table, name, rules, stale_is_ruled=stale_is_ruled)
+        read_machine(table, name, rules, place, stale_is_ruled=stale_is_ruled)
         for table, name in identified(repeated["machine"], _ID, _ID_LETTERS)
     )
     machine_ids = {machine.id for machine in machines}
@@ -116,6 +117,8 @@ def _lab(
         timezone=_timezone(head),
         languages=head.texts("languages", LANGUAGES) if "languages" in head else LANGUAGES,
         academic_hour_ms=head.duration("academic_hour", Lab.academic_hour_ms, zero=False),
+        place=place,
+        enterprise_share=head.whole("enterprise_share", Lab.enterprise_share, 0, 100),
         demo=head.flag("demo", Lab.demo),
         web=read_web(single["web"]),
         mqtt=mqtt,

@@ -13,6 +13,9 @@ STATES = ("running", "setup", "idle", "fault", "estop", "maintenance", "off", "u
 
 LANGUAGES = ("kk", "ru", "en")
 
+PLACES = ("college", "enterprise")
+"""Where practice is done: rules of dual training ask for a share of it at the enterprise."""
+
 
 @dataclass(frozen=True)
 class LocalText:
@@ -104,6 +107,8 @@ class Machine:
     rules: Rules = field(default_factory=Rules)
     panel: Panel | None = None
     production_enable: bool = False
+    place: str = PLACES[0]
+    """One of `PLACES`; the lab's where it says nothing of its own."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,10 @@ class Lab:
     timezone: str = "Asia/Almaty"
     languages: tuple[str, ...] = LANGUAGES
     academic_hour_ms: int = 45 * 60_000
+    place: str = PLACES[0]
+    """One of `PLACES`: whose workshop this is."""
+    enterprise_share: int = 60
+    """Per cent of the hours that should be at the enterprise; reports warn of less and stop nobody."""
     demo: bool = False
     """Everything in it is invented, and every page says so."""
     web: Web = field(default_factory=Web)

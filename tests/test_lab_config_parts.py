@@ -8,6 +8,7 @@ import pytest
 from lab_fixtures import MILL, PLUG, PROGRAMME, READER, WEBHOOK, LabTexts, Loads, Problems, Slip
 
 from firmware_bridge import registry
+from kiosk.domain.rulebook import adopted
 from lab_config.model import PowerThresholds
 
 
@@ -316,3 +317,29 @@ def test_records_leave_encrypted_and_for_the_outside_unless_the_enterprise_is_lo
 @pytest.mark.parametrize("url", ["e.example", "ftp://e.example", "https://", "https://[::1", "https://e.example:99999"])
 def test_an_address_is_one_of_the_web(slip: Slip, url: str) -> None:
     assert slip(WEBHOOK.replace("https://e.example/hook", url)).where == "enterprise[0].url"
+
+
+# Where practice is done
+
+
+def test_a_machine_stands_where_the_lab_does_unless_it_says_otherwise(lab_of: Loads) -> None:
+    at_home = lab_of(MILL)
+    assert (at_home.place, at_home.machine("mill-1").place) == ("college", "college")
+    assert lab_of('place = "enterprise"\n' + MILL).machine("mill-1").place == "enterprise"
+    assert lab_of('place = "enterprise"\n' + MILL + 'place = "college"\n').machine("mill-1").place == "college"
+    assert lab_of(MILL + 'place = "enterprise"\n').place == "college"
+
+
+def test_a_place_is_the_college_or_the_enterprise(slip: Slip) -> None:
+    assert slip('place = "factory"\n').where == "lab.place"
+    assert slip(MILL + 'place = "colledge"\n').remedy == "Did you mean “college”?"
+
+
+def test_the_share_at_the_enterprise_is_60_per_cent_unless_it_is_set(lab_of: Loads, slip: Slip) -> None:
+    assert lab_of("").enterprise_share == 60
+    assert lab_of("enterprise_share = 0\n").enterprise_share == 0
+    assert slip("enterprise_share = 101\n").where == "lab.enterprise_share"
+
+
+def test_where_a_machine_stands_is_no_part_of_what_the_ledger_adopts(lab_of: Loads) -> None:
+    assert adopted(lab_of(MILL + 'place = "enterprise"\n')) == adopted(lab_of(MILL))
