@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lab_config.equipment import read_machine, read_reader, read_screen
-from lab_config.model import LANGUAGES, PLACES, Lab, Mqtt, Rules
+from lab_config.model import LANGUAGES, PLACES, Lab, Machine, Mqtt, Programme, Rules
 from lab_config.network import read_enterprise, read_mqtt, read_web
 from lab_config.places import lines_of
 from lab_config.problems import ConfigurationError, Problem
@@ -18,7 +18,7 @@ from lab_config.rules import read_rules
 from lab_config.tables import Source, Table, identified, merged
 from lab_config.training import read_programme
 
-__all__ = ["ConfigurationError", "Problem", "load"]
+__all__ = ["ConfigurationError", "Problem", "load", "load_programmes"]
 
 SINGLE = ("lab", "web", "mqtt", "rules")
 REPEATED = ("screen", "reader", "machine", "programme", "enterprise")
@@ -52,6 +52,22 @@ def load(path: Path) -> Lab:
     return lab
 
 
+def load_programmes(text: str, file: Path, machines: Collection[Machine]) -> tuple[Programme, ...]:
+    """The programmes of a TOML text that is to stand in `file`, against a lab's machines; nothing else may be in it.
+
+    Raises `ConfigurationError` with every problem there is.
+    """
+    problems: list[Problem] = []
+    programmes: tuple[Programme, ...] = ()
+    root = _parse_text(file, text, problems)
+    if root is not None:
+        programmes = _programmes(root.tables("programme"), machines)
+        root.close()
+    if problems:
+        raise ConfigurationError(sorted(problems, key=lambda one: one.line or 0))
+    return programmes
+
+
 def _files(path: Path, problems: list[Problem]) -> list[Path]:
     if not path.is_dir():
         return [path]
@@ -65,12 +81,19 @@ def _parse(file: Path, problems: list[Problem]) -> Table | None:
     """The whole of one file as a table, or `None` with the problem noted."""
     try:
         text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        values = tomllib.loads(text)
     except OSError as error:
         problems.append(Problem(file, "", f"It cannot be read: {error.strerror}.", "Check its name and its rights."))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         problems.append(Problem(file, "", "It is not UTF-8.", "Save it with the encoding UTF-8.", line))
+    else:
+        return _parse_text(file, text, problems)
+    return None
+
+
+def _parse_text(file: Path, text: str, problems: list[Problem]) -> Table | None:
+    try:
+        values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         match = _SYNTAX_LINE.search(str(error))
         line_text = match[1] if match else None
@@ -129,9 +152,7 @@ def _lab(
         ),
         readers=readers,
         machines=machines,
-        programmes=tuple(
-            read_programme(table, name, machines) for table, name in identified(repeated["programme"], _ID, _ID_LETTERS)
-        ),
+        programmes=_programmes(repeated["programme"], machines),
         enterprises=tuple(
             read_enterprise(table, name) for table, name in identified(repeated["enterprise"], _ID, _ID_LETTERS)
         ),
@@ -140,6 +161,10 @@ def _lab(
         head.problem("languages", "There is no language.", 'Write languages = ["kk", "ru", "en"].')
     head.close()
     return lab
+
+
+def _programmes(tables: list[Table], machines: Collection[Machine]) -> tuple[Programme, ...]:
+    return tuple(read_programme(table, name, machines) for table, name in identified(tables, _ID, _ID_LETTERS))
 
 
 def _refuse_shared_ports(readers: list[Table]) -> None:
