@@ -1,0 +1,1 @@
+"""Tables for paper and for spreadsheets, made of the store."""

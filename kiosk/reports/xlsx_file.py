@@ -1,0 +1,165 @@
+"""A report as a workbook: a sheet for each table, real numbers and dates, ready to print on A4, no formula in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from kiosk.reports.cells import defused, shown
+from kiosk.reports.table import Cell, Column, Kind, Report, Row, Table
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
+
+DAY_MS = 86_400_000
+A4 = 9
+WIDEST = 48
+MM_A_LETTER = 1.9
+FORMATS: Mapping[Kind, str] = {"hours": "[h]:mm", "academic": "0.0", "date": "dd.mm.yyyy", "percent": "0.0"}
+"""How a spreadsheet shows a number; the comma is its reader's own setting."""
+_FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]|^'|'$")
+LONGEST_NAME = 31
+
+
+def write_xlsx(report: Report, out: BinaryIO, folder: Path | None = None) -> None:
+    """`folder` takes what is kept on disk meanwhile; without one the system's does."""
+    from xlsxwriter import Workbook  # noqa: PLC0415 - only who makes a file pays for it
+
+    options = {
+        "constant_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_numbers": False,
+        "strings_to_urls": False,
+        "tmpdir": str(folder) if folder else None,
+    }
+    with Workbook(out, options) as book:
+        looks = _Looks(book)
+        names = _sheet_names(report)
+        for table, name in zip(report.tables, names, strict=True):
+            _sheet(book.add_worksheet(name), report, table, looks)
+
+
+class _Looks:
+    """The formats of a workbook, each made once."""
+
+    def __init__(self, book: Workbook) -> None:
+        self.title = book.add_format({"bold": True, "font_size": 14})
+        self.plain = book.add_format()
+        self.heading = book.add_format(
+            {"bold": True, "border": 1, "bg_color": "#E8ECF0", "text_wrap": True, "valign": "top"}
+        )
+        self.cells: dict[str, Format] = {kind: book.add_format(_look(kind)) for kind in ("text", "number", *FORMATS)}
+        self.totals: dict[str, Format] = {
+            kind: book.add_format({**_look(kind), "bold": True, "bg_color": "#F3F5F7"})
+            for kind in ("text", "number", *FORMATS)
+        }
+
+
+def _look(kind: str) -> dict[str, object]:
+    known = {str(name): text for name, text in FORMATS.items()}
+    look: dict[str, object] = {"border": 1, "valign": "top"}
+    return (
+        look | ({"num_format": known[kind]} if kind in known else {}) | ({"text_wrap": True} if kind == "text" else {})
+    )
+
+
+def _sheet(sheet: Worksheet, report: Report, table: Table, looks: _Looks) -> None:
+    for place, column in enumerate(table.columns):
+        sheet.set_column(place, place, _width(report, table, place, column))
+    line = 0
+    for text in (report.title, *report.subtitle, *((table.title,) if table.title else ())):
+        sheet.write_string(line, 0, defused(text), looks.plain if line else looks.title)
+        line += 1
+    line += 1
+    for place, column in enumerate(table.columns):
+        sheet.write_string(line, place, defused(column.title), looks.heading)
+    _print_setup(sheet, report, line)
+    for row in table.rows:
+        line += 1
+        _row(sheet, line, row, table, report, looks.cells)
+    if table.totals is not None:
+        line += 1
+        _row(sheet, line, table.totals, table, report, looks.totals)
+    for text in _below(report):
+        line += 1
+        if text:
+            sheet.write_string(line, 0, defused(text), looks.plain)
+
+
+def _below(report: Report) -> Iterator[str]:
+    if report.notes:
+        yield ""
+        yield from report.notes
+    for post in report.signatures:
+        yield ""
+        yield f"{post}: ____________________ / ____________________ /"
+
+
+def _print_setup(sheet: Worksheet, report: Report, heading: int) -> None:
+    sheet.freeze_panes(heading + 1, 0)
+    sheet.repeat_rows(heading)
+    if report.landscape:
+        sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.set_margins(0.4, 0.4, 0.5, 0.6)
+    sheet.fit_to_pages(1, 0)
+    sheet.set_footer("&C&P / &N")
+
+
+def _row(sheet: Worksheet, line: int, row: Row, table: Table, report: Report, looks: Mapping[str, Format]) -> None:
+    for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+        value = _value(cell, column.kind, report.academic_hour_ms)
+        look = looks["text" if isinstance(value, str) else column.kind]
+        if value is None:
+            sheet.write_blank(line, place, None, look)
+        elif isinstance(value, str):
+            sheet.write_string(line, place, value, look)
+        elif isinstance(value, datetime):
+            sheet.write_datetime(line, place, value, look)
+        else:
+            sheet.write_number(line, place, value, look)
+
+
+def _value(cell: Cell, kind: Kind, academic_hour_ms: int) -> str | float | datetime | None:
+    """What the spreadsheet holds: unrounded, so that sums of cells are the sums of what was worked."""
+    if isinstance(cell, str):
+        return defused(cell)
+    if cell is None:
+        return None
+    if isinstance(cell, date):
+        return datetime.combine(cell, time())
+    if kind == "percent":
+        return float(cell * 100)
+    if kind == "hours":
+        return float(cell / DAY_MS)
+    if kind == "academic":
+        return float(cell / academic_hour_ms)
+    return float(cell)
+
+
+def _width(report: Report, table: Table, place: int, column: Column) -> float:
+    if column.width_mm is not None:
+        return max(4.0, column.width_mm / MM_A_LETTER)
+    cells = (
+        shown(row[place], column.kind, report.academic_hour_ms) for row in (*table.rows, table.totals or ()) if row
+    )
+    longest_word = max((len(word) for word in column.title.split()), default=0)
+    return float(min(WIDEST, max([longest_word, *(len(cell) for cell in cells)]) + 3))
+
+
+def _sheet_names(report: Report) -> list[str]:
+    """Short, allowed, and each once, whatever the tables are called."""
+    names: list[str] = []
+    for number, table in enumerate(report.tables, start=1):
+        wanted = _FORBIDDEN.sub(" ", table.title or report.title).strip() or str(number)
+        name, again = wanted[:LONGEST_NAME].strip(), 2
+        while name.casefold() in {each.casefold() for each in names} or name.casefold() == "history":
+            tail = f" {again}"
+            name, again = wanted[: LONGEST_NAME - len(tail)].strip() + tail, again + 1
+        names.append(name)
+    return names
