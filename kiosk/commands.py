@@ -294,6 +294,7 @@ class CheckDisclosure:
 Command = (
     DecideSession
     | ApproveSessions
+    | UndoReview
     | EnterManual
     | DateBoot
     | CloseSession
@@ -307,12 +308,21 @@ Command = (
     | HoldBriefing
     | EnrolSeen
     | ImportPeople
+    | SavePerson
+    | MergePeople
+    | ErasePerson
+    | GiveConsent
+    | WithdrawConsent
+    | RecordContract
     | BlockBadge
+    | RetireBadge
     | AssignBadge
     | AddUser
+    | SaveUser
     | SetPassword
     | LinkUser
     | SetPin
+    | NoteAct
     | StoreCheckpoint
     | StoreReceipt
     | CheckDisclosure

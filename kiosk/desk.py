@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,21 +14,21 @@ from kiosk.commands import Command, CommandRefused, Done
 from kiosk.domain import observations as o
 from kiosk.domain.core import Core
 from kiosk.domain.deadlines import next_due
-from kiosk.domain.entries import At, Entry, LogStarted, Stamp, TapRefused, to_object
+from kiosk.domain.entries import At, Entry, LogStarted, PersonErased, Stamp, to_object
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import evolve
 from kiosk.inbox import Asked, Heard, Item
+from kiosk.known_badges import KnownBadges
 from kiosk.projection import note_act, project, queue_released
 from kiosk.proofs import canonical
 from kiosk.registrar import Registrar
 from kiosk.seen import SeenBadges
 from kiosk.snapshot import Memory, keep_after, rows_written
-from kiosk.store import people
 from kiosk.store.heritage import Heritage, inherit
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, last_heartbeat
 from kiosk.store.quarantine import open_sound, put_aside
-from kiosk.store.schema import write
+from kiosk.store.schema import empty_log, write
 from lab_config.model import Lab
 
 NOT_RECORDING = "not_recording"
@@ -49,14 +49,13 @@ class Desk:
         self._connection = open_sound(database, None if lab is None else clock.wall_ms(), memory.vouched)
         self._ledger = Ledger(self._connection)
         self.core = Core(refs.new_nonce)
-        self._badge_refs: dict[str, str] = {}
-        self._strangers: dict[str, str] = {}
         self._seen = SeenBadges()
         self._new: list[Entry] = []
+        self._has_traces = False
         try:
             self.core.state, self._held = memory.recall(self._connection)
-            self._registrar = Registrar(self._connection, self.core.state, self._seen)
-            self._badge_refs = {badge.uid: badge.badge_ref for badge in people.badges(self._connection)}
+            self._badges = KnownBadges(self._connection)
+            self._registrar = Registrar(self._connection, self.core.state, self._seen, self._badges)
         except BaseException:
             self.close()  # with its lock, or nobody could ever open the database again
             raise
@@ -148,7 +147,9 @@ class Desk:
                     self._observe(item)
                 else:
                     answers.append(self._answer(item))
-            return self._settle(stamp, heartbeat=heartbeat), answers
+            entries = self._settle(stamp, heartbeat=heartbeat)
+        self._leave_no_traces()
+        return entries, answers
 
     def relive(self, observations: Iterable[tuple[Stamp, o.Observation | Command]]) -> list[Entry]:
         """A recorded stretch of history, through the same core, in one transaction."""
@@ -167,7 +168,18 @@ class Desk:
         with write(self._connection):
             self._check_clock(stamp)
             self._hear(stamp, o.Alive())
-            return self._settle(stamp, heartbeat=heartbeat)
+            entries = self._settle(stamp, heartbeat=heartbeat)
+        self._leave_no_traces()
+        return entries
+
+    def badge_ref(self, uid: str) -> str:
+        """The reference of a badge number, also of one that nobody has."""
+        return self._badges.ref(uid)
+
+    def _leave_no_traces(self) -> None:
+        """After an erasure the write-ahead log still tells the names: it is emptied once nobody reads from it."""
+        if self._has_traces:
+            self._has_traces = not empty_log(self._connection)
 
     def seconds_to_next_due(self) -> float | None:
         """Real seconds until something happens by itself; None where nothing will."""
@@ -179,34 +191,12 @@ class Desk:
         now_ms = timeline.axis(timeline.moment(At(stamp.boot, stamp.boot_ms)))
         return max(0.0, (due.axis_ms - now_ms) / 1000 / self._clock.speed)
 
-    def badge_ref(self, uid: str) -> str:
-        """The reference of a badge number; an unknown badge keeps the one it is given first."""
-        known = self._badge_refs.get(uid) or self._strangers.get(uid)
-        if known is not None:
-            return known
-        found = people.badge_by_uid(self._connection, uid)
-        if found is not None:
-            self._badge_refs[uid] = found.badge_ref
-            return found.badge_ref
-        self._strangers[uid] = refs.new_ref()
-        return self._strangers[uid]
-
     def _observe(self, item: Heard) -> None:
-        heard = translate(item.observation, self.badge_ref)
+        heard = translate(item.observation, self._badges.ref)
         if heard is not None:
             before = len(self._new)
             self._hear(item.stamp, heard)
-            self._remember_stranger(self._new[before:])
-
-    def _remember_stranger(self, entries: Sequence[Entry]) -> None:
-        """An unknown badge that was refused can be enrolled later: its number is kept beside the ledger."""
-        for entry in entries:
-            if isinstance(entry.body, TapRefused) and entry.body.reason == "unknown_badge" and entry.body.badge_ref:
-                for uid, badge_ref in list(self._strangers.items()):
-                    if badge_ref == entry.body.badge_ref:
-                        people.insert_badge(self._connection, badge_ref, uid, None)
-                        self._badge_refs[uid] = badge_ref
-                self._strangers.clear()
+            self._badges.remember_strangers(self._new[before:])
 
     def _answer(self, item: Asked) -> Answer:
         try:
@@ -233,6 +223,7 @@ class Desk:
         queue_released(self._connection, entry)
         note_act(self._connection, entry)
         self._seen.note(entry)
+        self._has_traces = self._has_traces or isinstance(entry.body, PersonErased)
         self._new.append(entry)
 
     def _settle(self, stamp: Stamp, *, heartbeat: bool = False) -> list[Entry]:

@@ -74,7 +74,7 @@ def rebuild(data: Path) -> RebuildReport:
                 for session in state.sessions.values():
                     for enterprise, seqs in session.released_seqs.items():
                         for seq in seqs:
-                            outbox.put(connection, seq, enterprise, session.person_ref, session.id)
+                            outbox.put(connection, seq, enterprise, session.recorded_as, session.id)
                 with undisturbed():
                     project(connection, state)
             snapshot.rows_written(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 
 from kiosk.domain.deadlines import idle_timeout
@@ -14,7 +14,7 @@ from kiosk.domain.flags import joined, marks, minor_limits, reach, same_time_pai
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
 from kiosk.proofs import read
-from kiosk.store import acts, learners, outbox, people, views
+from kiosk.store import acts, learners, outbox, people, totals, views
 from kiosk.store.ledger import Ledger
 
 AT_ONCE = 200
@@ -49,7 +49,11 @@ def project(connection: sqlite3.Connection, state: State) -> None:
     """
     look, minors, pairs = _shared_flags(connection, state)
     changed = [state.sessions[session_id] for session_id in sorted(state.touched)]
-    views.put_sessions(connection, (session_view(state, each, each.id in minors, each.id in pairs) for each in changed))
+    many = len(changed) > max(AT_ONCE, len(state.sessions) // 2)
+    with totals.added_up_at_the_end(connection) if many else nullcontext():
+        views.put_sessions(
+            connection, (session_view(state, each, each.id in minors, each.id in pairs) for each in changed)
+        )
     for session_id in sorted(look - state.touched):
         row = views.session(connection, session_id)
         if row is None or row.end_ms is None:
@@ -63,7 +67,8 @@ def project(connection: sqlite3.Connection, state: State) -> None:
         since_ms = state.timeline.utc_ms(machine.history[-1][0]) if machine.history else 0
         views.put_machine(connection, machine_id, machine.state, since_ms, machine.locked)
     state.touched_machines.clear()
-    for person_ref in sorted(state.touched_people):
+    # Of two who were found to be one, whose rows go comes first: a sign-off has one row.
+    for person_ref in sorted(state.touched_people, key=lambda ref: (ref not in state.merged, ref)):
         learners.put_person(connection, _person_record(state, person_ref))
     state.touched_people.clear()
 

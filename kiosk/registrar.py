@@ -1,4 +1,4 @@
-"""What people ask, carried out: roster and decisions go to the domain, names and texts to the people tables.
+"""What people ask, carried out: decisions here, people in `roster`, accounts in `accounts`, touches in `shopfloor`.
 
 Runs inside the clerk's transaction. Each command is checked before anything of it is written, so it happens whole or
 not at all.
@@ -10,24 +10,30 @@ import sqlite3
 from datetime import date
 
 from kiosk import commands as c
-from kiosk import refs
-from kiosk.badge_numbers import unfit
-from kiosk.commands import Command, CommandRefused, Done, PersonRow
+from kiosk.accounts import AccountCommand, Accounts
+from kiosk.commands import Command, CommandRefused, Done
 from kiosk.domain import observations as o
 from kiosk.domain.entries import REVIEW_REASONS, At, Stamp
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.domain.reviews import may_leave
 from kiosk.domain.state import Session, State
+from kiosk.known_badges import KnownBadges
 from kiosk.projection import project
+from kiosk.roster import Roster, RosterCommand
 from kiosk.seen import SeenBadges
 from kiosk.shopfloor import Shopfloor
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
-from kiosk.vouching import Hear, refuse_oneself, refuse_other_roles, refuse_unmarked, written
-
-ROLES = ("instructor", "lead", "admin", "auditor")
-
+from kiosk.vouching import (
+    Hear,
+    is_one_hand,
+    refuse_oneself,
+    refuse_other_roles,
+    refuse_unless,
+    refuse_unmarked,
+    written,
+)
 
 TouchCommand = (
     c.PickMachine
@@ -38,74 +44,74 @@ TouchCommand = (
     | c.HoldBriefing
     | c.EnrolSeen
 )
+OtherCommand = (
+    c.DecideSession
+    | c.ApproveSessions
+    | c.UndoReview
+    | c.EnterManual
+    | c.DateBoot
+    | c.CloseSession
+    | c.LockMachine
+    | c.GrantQualification
+    | c.StoreCheckpoint
+    | c.StoreReceipt
+    | c.CheckDisclosure
+)
 
 
 class Registrar:
     """Carries out commands on one writing connection."""
 
-    def __init__(self, connection: sqlite3.Connection, state: State, seen: SeenBadges) -> None:
+    def __init__(self, connection: sqlite3.Connection, state: State, seen: SeenBadges, badges: KnownBadges) -> None:
         self._connection = connection
         self._state = state
         self._shopfloor = Shopfloor(connection, state, seen)
+        self._roster = Roster(connection, state, badges)
+        self._accounts = Accounts(connection)
 
     def perform(self, command: Command, stamp: Stamp, hear: Hear) -> Done:
         """Carry out one command; `CommandRefused` where it cannot be."""
         try:
-            match command:
-                case c.DecideSession():
-                    return self._decide(command, hear)
-                case c.ApproveSessions():
-                    return self._approve(command, hear)
-                case c.EnterManual():
-                    return self._enter_manual(command, hear)
-                case c.DateBoot():
-                    return self._date_boot(command, stamp, hear)
-                case c.CloseSession():
-                    return self._close(command, hear)
-                case c.LockMachine():
-                    refuse_other_roles(self._connection, command.by)
-                    return Done(hear(o.LockAsked(command.machine, command.locked, command.by)))
-                case c.GrantQualification():
-                    return self._grant(command, hear)
-                case c.ImportPeople():
-                    return self._import(command, hear)
-                case c.BlockBadge():
-                    return self._block(command, hear)
-                case c.AssignBadge():
-                    return self._assign(command, hear)
-                case c.AddUser():
-                    return self._add_user(command, stamp)
-                case c.LinkUser():
-                    person = people.person_by_id(self._connection, command.person_id)
-                    if person is None:
-                        raise CommandRefused("unknown_person", command.person_id)
-                    if not people.link_user(self._connection, command.name, person.person_ref):
-                        raise CommandRefused("unknown_user", command.name)
-                    return Done()
-                case c.SetPin():
-                    if not people.set_pin(self._connection, command.name, command.pin_hash):
-                        raise CommandRefused("unknown_user", command.name)
-                    return Done()
-                case c.SetPassword():
-                    if not people.set_password(self._connection, command.name, command.password_hash):
-                        raise CommandRefused("unknown_user", command.name)
-                    return Done()
-                case c.StoreCheckpoint():
-                    Ledger(self._connection).store_checkpoint(command.note)
-                    return Done()
-                case c.StoreReceipt():
-                    outbox.receipt(
-                        self._connection, command.enterprise, command.seqs, command.webhook_id, stamp.wall_ms
-                    )
-                    return Done()
-                case c.CheckDisclosure():
-                    return self._may_leave(command, stamp)
-                case _:
-                    return self._touched(command, stamp, hear)
+            if isinstance(command, RosterCommand):
+                return self._roster.perform(command, stamp, hear)
+            if isinstance(command, AccountCommand):
+                return self._accounts.perform(command, stamp)
+            if isinstance(command, TouchCommand):
+                return self._touched(command, stamp, hear)
+            return self._instructed(command, stamp, hear)
         except o.DecisionRefused as refused:
             raise CommandRefused(refused.code, refused.detail) from refused
         except StoreError as error:
             raise CommandRefused("store", str(error)) from error
+
+    def _instructed(self, command: OtherCommand, stamp: Stamp, hear: Hear) -> Done:
+        """What instructors decide, and what `sync` hands over."""
+        match command:
+            case c.DecideSession():
+                return self._decide(command, hear)
+            case c.ApproveSessions():
+                return self._approve(command, hear)
+            case c.UndoReview():
+                return self._undo(command, hear)
+            case c.EnterManual():
+                return self._enter_manual(command, hear)
+            case c.DateBoot():
+                return self._date_boot(command, stamp, hear)
+            case c.CloseSession():
+                return self._close(command, hear)
+            case c.LockMachine():
+                refuse_other_roles(self._connection, command.by)
+                return Done(hear(o.LockAsked(command.machine, command.locked, command.by)))
+            case c.GrantQualification():
+                return self._grant(command, hear)
+            case c.StoreCheckpoint():
+                Ledger(self._connection).store_checkpoint(command.note)
+                return Done()
+            case c.StoreReceipt():
+                outbox.receipt(self._connection, command.enterprise, command.seqs, command.webhook_id, stamp.wall_ms)
+                return Done()
+            case c.CheckDisclosure():
+                return self._may_leave(command, stamp)
 
     def _touched(self, command: TouchCommand, stamp: Stamp, hear: Hear) -> Done:
         """What is touched at a kiosk."""
@@ -141,13 +147,27 @@ class Registrar:
 
     def _approve(self, command: c.ApproveSessions, hear: Hear) -> Done:
         """All or none; what is clean is said by the rows, which know the flags that the ledger may not hold."""
+        refuse_other_roles(self._connection, command.by)
         self._refuse_own(command.sessions, command.by)
+        self._refuse_second(command.sessions, command.by)
         project(self._connection, self._state)
         for session_id in command.sessions:
             row = views.session(self._connection, session_id)
             if row is not None and row.flags:
                 raise CommandRefused("not_clean", str(session_id))
         return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
+
+    def _undo(self, command: c.UndoReview, hear: Hear) -> Done:
+        """Only one's own last decisions: another's is superseded by a second one, with its own reason."""
+        refuse_other_roles(self._connection, command.by)
+        self._refuse_own(command.sessions, command.by)
+        chosen = tuple(dict.fromkeys(command.sessions))
+        for session in (self._state.sessions.get(each) for each in chosen):
+            if session is None or not session.decisions:
+                continue  # the domain refuses it, in its own order
+            if not is_one_hand(self._connection, session.decisions[-1].by, command.by):
+                raise CommandRefused("not_yours", str(session.id))
+        return Done(hear(o.UndoAsked(chosen, command.by)))
 
     def _enter_manual(self, command: c.EnterManual, hear: Hear) -> Done:
         if command.reason not in MANUAL_REASONS:
@@ -225,7 +245,9 @@ class Registrar:
             raise CommandRefused("reason_missing")
         refuse_unmarked(command.mark)
         words = written(command.text)
+        refuse_other_roles(self._connection, command.by)
         self._refuse_own((command.session,), command.by)
+        self._refuse_second((command.session,), command.by)
         asked = o.ReviewAsked(
             (command.session,),
             command.decision,
@@ -251,107 +273,14 @@ class Registrar:
             if session is not None and session.person_ref == user.person_ref:
                 raise CommandRefused("own_session", str(session_id))
 
-    def _import(self, command: c.ImportPeople, hear: Hear) -> Done:
-        taken = people.taken_badges(self._connection, command.rows)
-        if taken:
-            _, wanted_by, held_by = taken[0]
-            raise CommandRefused("badge_taken", f"a badge of {wanted_by} already belongs to {held_by}")
-        for row in command.rows:
-            for uid in row.badges:
-                _refuse_unfit(uid, f"a badge of {row.person_id}")
-        seqs: tuple[int, ...] = ()
-        for row in command.rows:
-            seqs += hear(self._listed(row, command.by))
-        return Done(seqs, len(command.rows))
+    def _refuse_second(self, sessions: tuple[int, ...], by: str) -> None:
+        """A second decision on what another decided is a lead's, unless the apprentice asked about it since.
 
-    def _listed(self, row: PersonRow, by: str) -> o.PersonListed:
-        """The row's names go to the people tables, its references to the domain."""
-        known = people.person_by_id(self._connection, row.person_id)
-        person_ref = known.person_ref if known else refs.new_ref()
-        if known is None:
-            people.insert_person(self._connection, person_ref, row)
-        else:
-            people.update_person(self._connection, person_ref, row)
-            if known.birth_date != row.birth_date:  # what a minor may work depends on it
-                self._state.touched.update(self._state.sessions_by_person.get(person_ref, ()))
-        badge_refs = tuple(self._badge_ref(uid, person_ref) for uid in row.badges)
-        return listed(row, person_ref, badge_refs, by)
-
-    def _badge_ref(self, uid: str, person_ref: str) -> str:
-        known = people.badge_by_uid(self._connection, uid)
-        if known is None:
-            badge_ref = refs.new_ref()
-            people.insert_badge(self._connection, badge_ref, uid, person_ref)
-            return badge_ref
-        people.update_badge(self._connection, known.badge_ref, person_ref, known.blocked)
-        return known.badge_ref
-
-    def _block(self, command: c.BlockBadge, hear: Hear) -> Done:
-        badge = people.badge_by_uid(self._connection, command.uid)
-        if badge is None or badge.person_ref is None:
-            raise CommandRefused("unknown_badge", "no person has this badge")
-        seqs = hear(o.BadgeLost(badge.badge_ref))
-        people.update_badge(self._connection, badge.badge_ref, badge.person_ref, blocked=True)
-        return Done(seqs)
-
-    def _assign(self, command: c.AssignBadge, hear: Hear) -> Done:
-        person = people.person_by_id(self._connection, command.person_id)
-        if person is None:
-            raise CommandRefused("unknown_person", command.person_id)
-        _refuse_unfit(command.uid)
-        badge = people.badge_by_uid(self._connection, command.uid)
-        if badge is not None and badge.person_ref not in (None, person.person_ref):
-            raise CommandRefused("badge_taken", "the badge already belongs to another person")
-        badge_ref = self._badge_ref(command.uid, person.person_ref)
-        known = self._state.people[person.person_ref]
-        row = o.PersonListed(person.person_ref, known.role, known.programme, known.active, (badge_ref,), by=command.by)
-        return Done(hear(row))
-
-    def _add_user(self, command: c.AddUser, stamp: Stamp) -> Done:
-        if command.role not in ROLES:
-            raise CommandRefused("unknown_role", command.role)
-        if people.user_by_name(self._connection, command.name) is not None:
-            raise CommandRefused("user_exists", command.name)
-        user_ref, person_ref = refs.new_ref(), None
-        if command.person_id is not None:
-            person = people.person_by_id(self._connection, command.person_id)
-            if person is None:
-                raise CommandRefused("unknown_person", command.person_id)
-            person_ref = person.person_ref
-        people.add_user(
-            self._connection,
-            people.User(
-                user_ref=user_ref,
-                name=command.name,
-                role=command.role,
-                password_hash=command.password_hash,
-                person_ref=person_ref,
-                until=command.until,
-                created_ms=stamp.wall_ms,
-                active=True,
-            ),
-        )
-        return Done((), user_ref)
-
-
-def _refuse_unfit(uid: str, whose: str = "") -> None:
-    code = unfit(uid)
-    if code:
-        raise CommandRefused(code, whose)
-
-
-def listed(row: PersonRow, person_ref: str, badges: tuple[str, ...], by: str = "import") -> o.PersonListed:
-    """A roster row as the domain hears it: references, no names."""
-    contract = (row.enterprise, row.contract_from, row.contract_to) if row.enterprise and row.contract else None
-    consent = (row.enterprise, row.consent_until) if row.enterprise and row.consent_until else None
-    return o.PersonListed(
-        person_ref=person_ref,
-        role=row.role,
-        programme=row.programme,
-        active=row.active,
-        badges=badges,
-        qualifications=row.qualifications,
-        contract=contract,
-        consent=consent,
-        by=by,
-    )
+        It binds who decides from now on, so it is asked here and never of history.
+        """
+        for session in (self._state.sessions.get(each) for each in sessions):
+            if session is None or session.review == "pending" or session.id in self._state.questions:
+                continue
+            if is_one_hand(self._connection, session.decisions[-1].by, by):
+                continue
+            refuse_unless(self._connection, by, ("lead",), "needs_lead")

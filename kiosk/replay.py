@@ -21,7 +21,7 @@ from kiosk.domain.flags import with_shared_flags
 from kiosk.domain.rulebook import adopted
 from kiosk.domain.state import Session, State, standing
 from kiosk.domain.timeline import Moment
-from kiosk.registrar import listed
+from kiosk.roster import listed
 from lab_config.model import Lab, Machine
 
 

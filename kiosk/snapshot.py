@@ -41,6 +41,7 @@ from kiosk.domain.state import (
 )
 from kiosk.domain.timeline import Boot, Moment, Timeline
 from kiosk.projection import fold, undisturbed
+from kiosk.store import acts
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import get_meta, put_meta
 from kiosk.store.schema import open_reader
@@ -66,6 +67,7 @@ _PLAIN = (
     "sessions_by_reader",
     "handed_over",
     "untold",
+    "merged",
 )
 """What JSON gives back as it was."""
 _PAIRS = ("opened_in", "closed_in")
@@ -82,7 +84,8 @@ _BOOT = tuple(f.name for f in fields(Boot))
 def program() -> str:
     """A fingerprint of the sources that make a state of entries, and rows of a state."""
     ours = Path(__file__).parent
-    made_by = [*(ours / "domain").glob("*.py"), ours / "snapshot.py", ours / "projection.py", ours / "store/views.py"]
+    rows = [ours / "store" / name for name in ("acts.py", "learners.py", "tables.py", "totals.py", "views.py")]
+    made_by = [*(ours / "domain").glob("*.py"), ours / "snapshot.py", ours / "projection.py", *rows]
     digest = sha256()
     for path in sorted([*made_by, Path(model.__file__)]):
         digest.update(path.name.encode() + b"\0" + sha256(path.read_bytes()).digest())
@@ -122,7 +125,12 @@ class Memory:
 
 
 def rows_written(connection: sqlite3.Connection) -> None:
-    """All rows are now what this program makes of the entries. The caller commits."""
+    """All rows are now what this program makes of the entries. The caller commits.
+
+    Of another program's, those that no state is needed for are made here.
+    """
+    if get_meta(connection, _ROWS_BY) != program():
+        acts.make_anew(connection)
     put_meta(connection, _ROWS_BY, program())
 
 
@@ -224,8 +232,10 @@ def _plain(state: State) -> dict[str, Any]:
         "boots": [[getattr(boot, name) for name in _BOOT] for boot in state.timeline.boots],
         "timeline": [str(state.timeline.zone), state.timeline.version],
         "questions": list(state.questions.items()),
+        "settled": list(state.settled.items()),
         "last_reads": state.last_reads,
         "two_places": sorted(state.two_places),
+        "overlapping": sorted(state.overlapping),
     }
 
 
@@ -254,7 +264,9 @@ def _state(value: dict[str, Any], sessions: dict[int, bytes]) -> State:
     state.machines = {machine_id: _machine(row) for machine_id, row in value["machines"].items()}
     state.questions = {session: Question(*each) for session, each in value["questions"]}
     state.last_reads = {ref: LastRead(Moment(*at), *rest) for ref, (at, *rest) in value["last_reads"].items()}
+    state.settled = {session: (seq, Question(*each)) for session, (seq, each) in value["settled"]}
     state.two_places = set(value["two_places"])
+    state.overlapping = set(value["overlapping"])
     zone, version = value["timeline"]
     state.timeline = Timeline(zone)
     state.timeline.put_back([_boot(row) for row in value["boots"]], version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kiosk import refs
@@ -13,6 +13,9 @@ from kiosk.domain.entries import MARKS
 from kiosk.store import people
 
 VOUCHING = ("instructor", "lead")
+OFFICE = ("instructor", "lead", "admin")
+"""Who keeps the roster."""
+LEADING = ("lead", "admin")
 TEXT_LETTERS_MAX = 2_000
 
 Hear = Callable[[o.Observation], tuple[int, ...]]
@@ -24,9 +27,30 @@ def refuse_other_roles(connection: sqlite3.Connection, by: str) -> None:
 
     `by` is an account, or at the panel the person of a badge who has none.
     """
+    refuse_unless(connection, by, VOUCHING, "not_instructor")
+
+
+def refuse_unless(connection: sqlite3.Connection, by: str, roles: Collection[str], code: str) -> None:
+    """Refuse whoever has another role. The command line, which is nobody's account, may do everything."""
+    role = role_of(connection, by)
+    if role is not None and role not in roles:
+        raise CommandRefused(code, role)
+
+
+def role_of(connection: sqlite3.Connection, by: str) -> str | None:
+    """The role of an account, or at the panel of a person without one; None of the command line."""
     known = people.user_by_ref(connection, by) or people.person_by_ref(connection, by)
-    if known is not None and known.role not in VOUCHING:
-        raise CommandRefused("not_instructor", known.role)
+    return None if known is None else known.role
+
+
+def is_one_hand(connection: sqlite3.Connection, one: str, other: str) -> bool:
+    """Did the same human being do both, by their account or, before they had one, by their badge alone?"""
+    return one == other or _owner(connection, one) == _owner(connection, other)
+
+
+def _owner(connection: sqlite3.Connection, by: str) -> str:
+    user = people.user_by_ref(connection, by)
+    return by if user is None or user.person_ref is None else user.person_ref
 
 
 def refuse_oneself(connection: sqlite3.Connection, person_ref: str, by: str) -> None:

@@ -15,8 +15,8 @@ from kiosk.domain.rulebook import adopted
 from kiosk.domain.sessions import evolve
 from kiosk.domain.state import Session, State, standing
 from kiosk.domain.timeline import Moment
-from kiosk.registrar import listed
 from kiosk.replay import session_object
+from kiosk.roster import listed
 from lab_config.model import (
     Lab,
     LocalText,

@@ -14,8 +14,9 @@ from kiosk.domain.competence import questioned, signed
 from kiosk.domain.deadlines import machine_rule, next_due
 from kiosk.domain.machine_watch import heard_power, heard_state
 from kiosk.domain.manual import manual_entered
-from kiosk.domain.reviews import releases, releases_of_boot, reviewed
-from kiosk.domain.state import Person, State
+from kiosk.domain.reviews import releases_of_boot, reviewed, undone
+from kiosk.domain.roster import told_of_people
+from kiosk.domain.state import State
 from kiosk.domain.taps import badge_read, close, crew_changed, picked
 from kiosk.domain.timeline import Moment
 from kiosk.domain.watch import Watch
@@ -109,6 +110,8 @@ def _heard(state: State, watch: Watch, now: Moment, stamp: e.Stamp, heard: o.Obs
             yield from _adopted(state, heard)
         case o.ReviewAsked():
             yield from reviewed(state, now, heard)
+        case o.UndoAsked():
+            yield from undone(state, now, heard)
         case o.Lost():
             yield e.ObservationsLost(heard.count, heard.reason)
         case o.Alive() | o.Booted():
@@ -163,21 +166,8 @@ def _adopted(state: State, heard: o.Adopted) -> Iterator[e.Body]:
 
 
 def _asked(state: State, now: Moment, heard: o.Observation) -> Iterator[e.Body]:
-    """What people ask of the roster and of the machines."""
+    """What people ask of the machines and of what is recorded."""
     match heard:
-        case o.PersonListed():
-            yield from _listed(state, now, heard)
-        case o.BadgeLost(badge_ref=badge_ref):
-            badge = state.badges.get(badge_ref)
-            if badge is None:
-                raise o.DecisionRefused("unknown_badge", badge_ref)
-            if not badge.blocked:
-                yield e.BadgeBlocked(badge_ref)
-        case o.QualificationHeld():
-            _known(state, heard.person_ref)
-            yield e.QualificationGranted(
-                heard.person_ref, heard.qualification, heard.until, heard.by, heard.batch, heard.mark
-            )
         case o.LockAsked():
             if heard.machine not in state.book.machines:
                 raise o.DecisionRefused("unknown_machine", heard.machine)
@@ -200,6 +190,8 @@ def _asked(state: State, now: Moment, heard: o.Observation) -> Iterator[e.Body]:
             session = next((s for s in state.of_person(heard.person_ref) if s.machine == heard.machine), None)
             if session is not None:
                 yield e.StillHere(session.id, session.person_ref, state.timeline.at(now))
+        case _:
+            yield from told_of_people(state, now, heard)
 
 
 def _boot_dated(state: State, now: Moment, heard: o.BootDated) -> Iterator[e.Body]:
@@ -211,37 +203,3 @@ def _boot_dated(state: State, now: Moment, heard: o.BootDated) -> Iterator[e.Bod
     at = e.At(heard.boot, heard.boot_ms)
     yield e.ClockAnchored(at, heard.utc_ms, "instructor", heard.by)
     yield from releases_of_boot(state, state.timeline.moment(at).boot, now)
-
-
-def _listed(state: State, now: Moment, row: o.PersonListed) -> Iterator[e.Body]:
-    """A roster row: only what is new is entered. What a row leaves out says nothing."""
-    for badge_ref in row.badges:
-        badge = state.badges.get(badge_ref)
-        if badge is not None and badge.person_ref != row.person_ref:
-            raise o.DecisionRefused("badge_taken", badge_ref)
-    person = state.people.get(row.person_ref)
-    if person is None or (person.role, person.programme, person.active) != (row.role, row.programme, row.active):
-        yield e.PersonRecorded(row.person_ref, row.role, row.programme, row.active)
-    person = _known(state, row.person_ref)
-    for badge_ref in row.badges:
-        if badge_ref not in state.badges:
-            yield e.BadgeAssigned(badge_ref, row.person_ref)
-    for qualification, until in row.qualifications:
-        if qualification not in person.qualifications or person.qualifications[qualification] != until:
-            yield e.QualificationGranted(row.person_ref, qualification, until, row.by)
-    if row.contract is not None:
-        enterprise, first, last = row.contract
-        if person.contracts.get(enterprise) != (first, last):
-            yield e.ContractRecorded(row.person_ref, enterprise, first, last)
-    if row.consent is not None:
-        enterprise, until = row.consent
-        if enterprise not in person.consents or person.consents[enterprise] != until:
-            yield e.ConsentGiven(row.person_ref, enterprise, until)
-    yield from releases(state, row.person_ref, now)
-
-
-def _known(state: State, person_ref: str) -> Person:
-    person = state.people.get(person_ref)
-    if person is None:
-        raise o.DecisionRefused("unknown_person", person_ref)
-    return person

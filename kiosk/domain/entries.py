@@ -12,43 +12,46 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple
 
+from kiosk.domain.entry_base import At, Body, Stamp
+from kiosk.domain.person_entries import (
+    BadgeAssigned,
+    BadgeBlocked,
+    ConsentGiven,
+    ConsentWithdrawn,
+    ContractRecorded,
+    PersonErased,
+    PersonMerged,
+    PersonRecorded,
+    QualificationGranted,
+)
+
+__all__ = [
+    "At",
+    "BadgeAssigned",
+    "BadgeBlocked",
+    "Body",
+    "ConsentGiven",
+    "ConsentWithdrawn",
+    "ContractRecorded",
+    "PersonErased",
+    "PersonMerged",
+    "PersonRecorded",
+    "QualificationGranted",
+    "Stamp",
+]
+
 VERSION = 1
 
 MARKS = (None, "badge")
 """How an instructor was known: by an account's password or PIN, or (marked) by a badge alone (contract, section 8)."""
 REVIEW_REASONS = ("equipment_fault", "forgot_tap", "wrong_process", "not_present", "setup_counts", "other")
 """Why an instructor adjusted or rejected a session."""
+UNDONE = "undone"
+"""The reason of a rejection that only says: no decision stands, the session waits anew. Nobody chooses it."""
 
 
 class EntryError(ValueError):
     """An entry that this program cannot read: written by a newer one, or damaged."""
-
-
-class Stamp(NamedTuple):
-    """When something was heard, as the kiosk saw it (hours, section 8).
-
-    `boot_ms` are milliseconds of CLOCK_BOOTTIME within the boot named by `boot`; `wall_ms` is what the wall clock
-    showed (UTC), worth nothing unless `synced`.
-    """
-
-    boot: str
-    boot_ms: int
-    wall_ms: int
-    synced: bool
-
-
-class At(NamedTuple):
-    """The moment at which something is effective: a boot and milliseconds within it."""
-
-    boot: str
-    boot_ms: int
-
-
-@dataclass(frozen=True)
-class Body:
-    """What an entry says, without its number, stamp and nonce."""
-
-    type: ClassVar[str] = ""
 
 
 @dataclass(frozen=True)
@@ -93,80 +96,6 @@ class RulesAdopted(Body):
 
     type: ClassVar[str] = "rules_adopted"
     rules: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class PersonRecorded(Body):
-    """A person is on the roster as described; replaces what was recorded before."""
-
-    type: ClassVar[str] = "person_recorded"
-    person_ref: str
-    role: str
-    programme: str | None
-    active: bool
-
-
-@dataclass(frozen=True)
-class BadgeAssigned(Body):
-    """A badge belongs to a person from here on."""
-
-    type: ClassVar[str] = "badge_assigned"
-    badge_ref: str
-    person_ref: str
-
-
-@dataclass(frozen=True)
-class BadgeBlocked(Body):
-    """A badge is refused from here on; its history stays with the person."""
-
-    type: ClassVar[str] = "badge_blocked"
-    badge_ref: str
-
-
-@dataclass(frozen=True)
-class QualificationGranted(Body):
-    """A qualification or briefing; `until` is the last valid local day, ISO, or None for ever.
-
-    A `batch` is shared by those who were briefed together; see `MARKS` for `mark`.
-    """
-
-    type: ClassVar[str] = "qualification_granted"
-    person_ref: str
-    qualification: str
-    until: str | None
-    by: str
-    batch: str | None = None
-    mark: str | None = None
-
-
-@dataclass(frozen=True)
-class ConsentGiven(Body):
-    """A person agrees that this enterprise receives records, until the last valid local day."""
-
-    type: ClassVar[str] = "consent_given"
-    person_ref: str
-    enterprise: str
-    until: str | None
-
-
-@dataclass(frozen=True)
-class ConsentWithdrawn(Body):
-    """Nothing more leaves for this enterprise."""
-
-    type: ClassVar[str] = "consent_withdrawn"
-    person_ref: str
-    enterprise: str
-
-
-@dataclass(frozen=True)
-class ContractRecorded(Body):
-    """A contract with an enterprise, valid on the local days from `valid_from` to `valid_to`; None is open."""
-
-    type: ClassVar[str] = "contract_recorded"
-    person_ref: str
-    enterprise: str
-    valid_from: str | None
-    valid_to: str | None
 
 
 @dataclass(frozen=True)
@@ -288,7 +217,8 @@ class MachineLocked(Body):
 class SessionReviewed(Body):
     """An instructor's decision (hours, section 7). `supersedes` is the number of the decision it replaces.
 
-    `batch` says how many were decided in the same gesture, `lag_ms` how long after the session's end.
+    `batch` says how many were decided in the same gesture, `lag_ms` how long after the session's end. An `undo` brings
+    back what stood before the decision it supersedes.
     """
 
     type: ClassVar[str] = "session_reviewed"
@@ -304,6 +234,7 @@ class SessionReviewed(Body):
     lag_ms: int = 0
     supersedes: int | None = None
     mark: str | None = None
+    undo: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def breaches(state: State) -> Iterator[str]:
     for session in state.sessions.values():
         yield from _session(state, session, now)
     yield from twice_at_work(
-        (session.person_ref, session.id, *state.span(session, now))
+        # Who was found twice may have been on two machines under two references: flagged, and no fault of the fold.
+        (session.recorded_as, session.id, *state.span(session, now))
         for session in state.sessions.values()
         if session.role == "operator" and not session.manual
     )

@@ -130,6 +130,54 @@ class BadgeLost:
     """Somebody says that this badge is lost."""
 
     badge_ref: str
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class ConsentTold:
+    """A person agrees that an enterprise receives records until that local ISO day, or for ever."""
+
+    person_ref: str
+    enterprise: str
+    until: str | None
+    by: str
+
+
+@dataclass(frozen=True)
+class ConsentEnded:
+    """They agree no longer."""
+
+    person_ref: str
+    enterprise: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ContractTold:
+    """A contract with an enterprise on these local ISO days, both included; None is open."""
+
+    person_ref: str
+    enterprise: str
+    valid_from: str | None
+    valid_to: str | None
+    by: str
+
+
+@dataclass(frozen=True)
+class FoundTwice:
+    """Somebody says that `double` is the same person as `person_ref`, whom everything is kept with."""
+
+    person_ref: str
+    double: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ErasureAsked:
+    """Nobody is to know any more who this person is."""
+
+    person_ref: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -174,6 +222,14 @@ class ReviewAsked:
     credited_ms: int | None = None
     process: str | None = None
     mark: str | None = None
+
+
+@dataclass(frozen=True)
+class UndoAsked:
+    """An instructor takes back the last decision on each of these sessions; all of them or none."""
+
+    sessions: tuple[int, ...]
+    by: str
 
 
 @dataclass(frozen=True)
@@ -237,10 +293,16 @@ Observation = (
     | Lost
     | PersonListed
     | BadgeLost
+    | ConsentTold
+    | ConsentEnded
+    | ContractTold
+    | FoundTwice
+    | ErasureAsked
     | QualificationHeld
     | LockAsked
     | CloseAsked
     | ReviewAsked
+    | UndoAsked
     | QuestionAsked
     | SignOffAsked
     | ManualAsked

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kiosk.domain import entries as e
-from kiosk.domain.observations import DecisionRefused, ReviewAsked
+from kiosk.domain.observations import DecisionRefused, ReviewAsked, UndoAsked
 from kiosk.domain.state import Decision, Person, Session, State, standing
 from kiosk.domain.timeline import Moment
 from kiosk.domain.utc import utc_text
@@ -22,8 +22,6 @@ def reviewed(state: State, now: Moment, asked: ReviewAsked) -> Iterator[e.Body]:
         latest = session.decisions[-1] if session.decisions else None
         if latest is not None and latest.decision == asked.decision == "approved":
             continue
-        assert session.closed is not None
-        lag_ms = state.timeline.axis(now) - state.timeline.axis(session.closed)
         yield e.SessionReviewed(
             session=session.id,
             person_ref=session.person_ref,
@@ -34,11 +32,57 @@ def reviewed(state: State, now: Moment, asked: ReviewAsked) -> Iterator[e.Body]:
             credited_ms=asked.credited_ms,
             process=asked.process,
             batch=len(sessions),
-            lag_ms=max(0, lag_ms),
+            lag_ms=_lag_ms(state, session, now),
             supersedes=latest.seq if latest else None,
             mark=asked.mark,
         )
         yield from _releases_of(state, session, now)
+
+
+def undone(state: State, now: Moment, asked: UndoAsked) -> Iterator[e.Body]:
+    """Take back the last decision on each session, by decisions that supersede: all of them, or none.
+
+    What stood before stands again, whoever decided it; where nothing did, the session waits anew. So the second of two
+    undos takes back the first.
+    """
+    sessions = [_undoable(state, session_id, asked) for session_id in asked.sessions]
+    for session in sessions:
+        before = session.decisions[-2] if len(session.decisions) > 1 else None
+        adjusted = before is not None and before.decision == "adjusted"
+        yield e.SessionReviewed(
+            session=session.id,
+            person_ref=session.person_ref,
+            decision=before.decision if before else "rejected",
+            by=asked.by,
+            reason=before.reason if before else e.UNDONE,
+            text_hash=before.text_hash if before else None,
+            credited_ms=before.credited_ms if before and adjusted else None,
+            process=before.process if before and adjusted else None,
+            batch=len(sessions),
+            lag_ms=_lag_ms(state, session, now),
+            supersedes=session.decisions[-1].seq,
+            undo=True,
+        )
+        yield from _releases_of(state, session, now)
+
+
+def _undoable(state: State, session_id: int, asked: UndoAsked) -> Session:
+    session = state.sessions.get(session_id)
+    if session is None:
+        raise DecisionRefused("unknown_session", str(session_id))
+    if session.person_ref == asked.by:
+        raise DecisionRefused("own_session", str(session_id))
+    if not may_decide(state, asked.by):
+        raise DecisionRefused("not_instructor", asked.by)
+    if not session.decisions:
+        raise DecisionRefused("not_decided", str(session_id))
+    return session
+
+
+def _lag_ms(state: State, session: Session, now: Moment) -> int:
+    """How long after the session's end it is decided on."""
+    assert session.closed is not None
+    return max(0, state.timeline.axis(now) - state.timeline.axis(session.closed))
 
 
 def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -> Session:
@@ -53,6 +97,8 @@ def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -
         raise DecisionRefused("not_instructor", asked.by)
     if asked.decision not in ("approved", "adjusted", "rejected"):
         raise DecisionRefused("unknown_decision", asked.decision)
+    if asked.reason == e.UNDONE:
+        raise DecisionRefused("reason_missing", asked.reason)
     numbers, flags = standing(state, session, now)
     if len(asked.sessions) > 1 and (flags or session.review != "pending"):
         raise DecisionRefused("not_clean", str(session_id))
@@ -134,8 +180,8 @@ def _record(state: State, session: Session, decision: Decision, enterprise: str)
         "supersedes": revision - 1 or None,
         "lab": state.book.lab,
         "log": state.log,
-        "person_seq": state.person_seq.get((session.person_ref, enterprise), 0) + 1,
-        "person_ref": session.person_ref,
+        "person_seq": state.person_seq.get((session.recorded_as, enterprise), 0) + 1,
+        "person_ref": session.recorded_as,
         "machine": {"id": session.machine, "class": machine.machine_class if machine else None},
         "programme": session.programme,
         "process": decision.process,

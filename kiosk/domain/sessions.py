@@ -8,6 +8,7 @@ from sys import intern
 from typing import Any, TypeVar, cast
 
 from kiosk.domain import entries as e
+from kiosk.domain.merging import merge
 from kiosk.domain.rulebook import credit_rules, rule_book
 from kiosk.domain.state import (
     Badge,
@@ -117,6 +118,18 @@ def _rules_adopted(state: State, _entry: e.Entry, body: e.RulesAdopted) -> None:
 def _person_recorded(state: State, _entry: e.Entry, body: e.PersonRecorded) -> None:
     person = state.people.setdefault(body.person_ref, Person(body.person_ref, body.role, body.programme, body.active))
     person.role, person.programme, person.active = body.role, body.programme, body.active
+
+
+@_follows(e.PersonMerged)
+def _person_merged(state: State, _entry: e.Entry, body: e.PersonMerged) -> None:
+    merge(state, body.person_ref, body.into)
+
+
+@_follows(e.PersonErased)
+def _person_erased(state: State, _entry: e.Entry, body: e.PersonErased) -> None:
+    state.people[body.person_ref].active = False
+    # With the birth date goes what a minor may work.
+    state.touched.update(state.sessions_by_person.get(body.person_ref, ()))
 
 
 @_follows(e.BadgeAssigned)
@@ -336,7 +349,19 @@ def _session_reviewed(state: State, entry: e.Entry, body: e.SessionReviewed) -> 
         )
     )
     state.touched.add(session.id)
-    if state.questions.pop(session.id, None) is not None:
+    _settle(state, session, entry.seq, body)
+
+
+def _settle(state: State, session: Session, seq: int, body: e.SessionReviewed) -> None:
+    """A decision answers what the person asked; an undo lets the question it answered stand again, and answers none."""
+    asked = state.settled.pop(session.id, None)
+    if not body.undo:
+        question = state.questions.pop(session.id, None)
+        if question is not None:
+            state.settled[session.id] = (seq, question)
+            state.touched_people.add(session.person_ref)
+    elif asked is not None and asked[0] == body.supersedes and session.id not in state.questions:
+        state.questions[session.id] = asked[1]
         state.touched_people.add(session.person_ref)
 
 
@@ -373,4 +398,4 @@ def _record_released(state: State, entry: e.Entry, body: e.RecordReleased) -> No
     session = state.sessions[body.session]
     session.released.setdefault(body.enterprise, []).append(session.decisions[-1].seq)
     session.released_seqs.setdefault(body.enterprise, []).append(entry.seq)
-    state.person_seq[session.person_ref, body.enterprise] = body.record["person_seq"]
+    state.person_seq[session.recorded_as, body.enterprise] = body.record["person_seq"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
+from kiosk.domain.entries import UNDONE
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
 from kiosk.domain.shelf import Shelf
 from kiosk.domain.timeline import Moment, Timeline
@@ -147,6 +148,8 @@ class Session:
     """By enterprise: the decisions (their entries' numbers) whose records were released."""
     released_seqs: dict[str, list[int]] = field(default_factory=dict)
     """By enterprise: the entries' numbers of those records."""
+    tapped_as: str | None = None
+    """Of a person who was found twice: the reference that it was recorded under, no longer theirs."""
 
     @property
     def is_open(self) -> bool:
@@ -154,9 +157,15 @@ class Session:
         return self.closed is None
 
     @property
+    def recorded_as(self) -> str:
+        """The reference that its entries and released records name."""
+        return self.tapped_as or self.person_ref
+
+    @property
     def review(self) -> str:
-        """`pending`, or the latest decision."""
-        return self.decisions[-1].decision if self.decisions else "pending"
+        """`pending`, or the latest decision; what was undone waits anew."""
+        undone = not self.decisions or self.decisions[-1].reason == UNDONE
+        return "pending" if undone else self.decisions[-1].decision
 
     @property
     def corrected(self) -> bool:
@@ -206,6 +215,12 @@ class State:
         self.person_seq: dict[tuple[str, str], int] = {}
         self.questions: dict[int, Question] = {}
         """By session, while no decision was made after it."""
+        self.settled: dict[int, tuple[int, Question]] = {}
+        """By session: the question that its last decision settled, and that decision's number, should it be undone."""
+        self.merged: dict[str, str] = {}
+        """By reference that is no longer anybody's own: whose it is."""
+        self.overlapping: set[int] = set()
+        """Sessions of a person who was found twice that share time with one under the other reference."""
         self.untold: dict[str, list[int]] = {}
         """By person: sessions that others or the system closed since their last tap."""
         self.last_reads: dict[str, LastRead] = {}
@@ -313,6 +328,8 @@ class State:
         raised = []  # in the order of FLAGS
         if not self.timeline.certain(session.opened):
             raised.append("clock_uncertain")
+        if session.id in self.overlapping:
+            raised.append("overlap")
         if has_source and numbers.by_state_ms.get("unknown", 0) * 10 > numbers.presence_ms:
             raised.append("status_lost")
         if session.closed_by == "system":
@@ -343,6 +360,8 @@ def standing(state: State, session: Session, now: Moment) -> tuple[Credit, tuple
     flags = set(session.decisions[-1].flags)
     if session.corrected:
         flags.add("corrected")
+    if session.id in state.overlapping:
+        flags.add("overlap")  # found out after the decision
     if state.timeline.certain(session.opened):
         flags.discard("clock_uncertain")  # dated after the decision
     return session.decisions[-1].numbers, tuple(f for f in FLAGS if f in flags) if flags else ()

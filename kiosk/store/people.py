@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,11 @@ SortKey = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Person:
-    """A row of `people`; dates are ISO `YYYY-MM-DD`. After erasure only `person_ref` and `role` are left."""
+    """A row of `people`: what the roster said last; dates are ISO `YYYY-MM-DD`.
+
+    Consents and contracts in force are dated entries of the ledger: pages may have recorded others since. After erasure
+    only `person_ref` and `role` are left.
+    """
 
     person_ref: str
     person_id: str
@@ -72,6 +76,8 @@ class User:
     active: bool
     pin_hash: str | None = field(default=None, repr=False)
     """Of the PIN for the instructor's panel, or None: then a badge alone opens nothing that wants one."""
+    must_change: bool = False
+    """Must its owner choose another password before anything else?"""
 
 
 _PERSON = (
@@ -79,29 +85,44 @@ _PERSON = (
     " programme, enterprise, personnel_number, contract, contract_from, contract_to, consent_until FROM people"
 )
 _BADGE = "SELECT badge_ref, coalesce(uid, ''), person_ref, blocked FROM badges"
-_USER = "SELECT user_ref, name, role, password_hash, person_ref, until, created_ms, active, pin_hash FROM users"
+_USER = (
+    "SELECT user_ref, name, role, password_hash, person_ref, until, created_ms, active, pin_hash, must_change"
+    " FROM users"
+)
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
 
 
 def people(connection: sqlite3.Connection) -> list[Person]:
-    """Everybody who is not erased, in Kazakh alphabetical order."""
-    rows = connection.execute(f"{_PERSON} WHERE person_id IS NOT NULL")
+    """Everybody who is neither erased nor another's double, in Kazakh alphabetical order."""
+    rows = connection.execute(f"{_PERSON} WHERE person_id IS NOT NULL AND merged_into IS NULL")
     found = [_person(row) for row in rows]
     return sorted(found, key=lambda person: (kazakh_key(person.surname), kazakh_key(person.given), person.person_id))
 
 
 def person_by_ref(connection: sqlite3.Connection, person_ref: str) -> Person | None:
-    """The person a ledger entry names, or None."""
-    row = connection.execute(f"{_PERSON} WHERE person_ref = ?", (person_ref,)).fetchone()
+    """The person a ledger entry names, or None; of a double the one they were merged into."""
+    row = connection.execute(
+        f"{_PERSON} WHERE person_ref = coalesce((SELECT merged_into FROM people WHERE person_ref = :ref), :ref)",  # noqa: S608
+        {"ref": person_ref},
+    ).fetchone()
     return None if row is None else _person(row)
 
 
 def person_by_id(connection: sqlite3.Connection, person_id: str) -> Person | None:
-    """The person of the roster's id, or None."""
-    row = connection.execute(f"{_PERSON} WHERE person_id = ?", (person_id,)).fetchone()
+    """The person of the roster's id, or None; none of a double."""
+    row = connection.execute(f"{_PERSON} WHERE person_id = ? AND merged_into IS NULL", (person_id,)).fetchone()
     return None if row is None else _person(row)
+
+
+def doubles(connection: sqlite3.Connection) -> dict[str, str]:
+    """The roster's ids that were merged, each with the id of the person kept: a roster must not name them any more."""
+    rows = connection.execute(
+        "SELECT double.person_id, kept.person_id FROM people AS double JOIN people AS kept"
+        " ON kept.person_ref = double.merged_into WHERE double.person_id IS NOT NULL AND kept.person_id IS NOT NULL"
+    )
+    return dict(rows.fetchall())
 
 
 def insert_person(connection: sqlite3.Connection, person_ref: str, row: PersonRow) -> None:
@@ -131,17 +152,38 @@ def update_person(connection: sqlite3.Connection, person_ref: str, row: PersonRo
     )
 
 
+def record_contract(
+    connection: sqlite3.Connection, person_ref: str, enterprise: str, number: str | None, personnel_number: str | None
+) -> None:
+    """Put a contract's number and the personnel number into the row; None leaves what is there."""
+    connection.execute(
+        "UPDATE people SET enterprise = coalesce(enterprise, ?), contract = coalesce(?, contract),"
+        " personnel_number = coalesce(?, personnel_number) WHERE person_ref = ?",
+        (enterprise, number, personnel_number, person_ref),
+    )
+
+
+def merge_person(connection: sqlite3.Connection, double: str, into: str) -> None:
+    """The row is a double of another from now on: off the roster, its badges and accounts the other's."""
+    connection.execute("UPDATE badges SET person_ref = ? WHERE person_ref = ?", (into, double))
+    connection.execute("UPDATE users SET person_ref = ? WHERE person_ref = ?", (into, double))
+    connection.execute(
+        "UPDATE people SET merged_into = :into WHERE person_ref = :double OR merged_into = :double",
+        {"into": into, "double": double},
+    )
+
+
 def erase_person(connection: sqlite3.Connection, person_ref: str) -> None:
-    """Empty the row and the numbers of the badges: the hours stay, nameless."""
+    """Empty the row, those of the person's doubles, and the numbers of the badges: the hours stay, nameless."""
     connection.execute(
         """
         UPDATE people SET
             person_id = NULL, surname = '', given = '', patronymic = NULL, grp = NULL, active = 0, language = NULL,
             birth_date = NULL, programme = NULL, enterprise = NULL, personnel_number = NULL, contract = NULL,
             contract_from = NULL, contract_to = NULL, consent_until = NULL
-        WHERE person_ref = ?
+        WHERE person_ref = :ref OR merged_into = :ref
         """,
-        (person_ref,),
+        {"ref": person_ref},
     )
     connection.execute("UPDATE badges SET uid = NULL, blocked = 1 WHERE person_ref = ?", (person_ref,))
 
@@ -236,28 +278,33 @@ def user_by_person(connection: sqlite3.Connection, person_ref: str) -> User | No
     return None if row is None else _user(row)
 
 
+def lasting_admins(connection: sqlite3.Connection) -> set[str]:
+    """The accounts (`user_ref`) that may administer and have no last day."""
+    rows = connection.execute("SELECT user_ref FROM users WHERE role = 'admin' AND active = 1 AND until IS NULL")
+    return {ref for (ref,) in rows}
+
+
 def add_user(connection: sqlite3.Connection, user: User) -> None:
     """A new account; sqlite3.IntegrityError where the name is taken."""
+    columns = ", ".join(field.name for field in fields(User))
+    marks = ", ".join("?" * len(fields(User)))
+    connection.execute(f"INSERT INTO users ({columns}) VALUES ({marks})", astuple(user))  # noqa: S608 - our own names
+
+
+def save_user(connection: sqlite3.Connection, user: User) -> None:
+    """Replace an account's role, last day, whether it is active and whose it is."""
     connection.execute(
-        "INSERT INTO users (user_ref, name, role, password_hash, person_ref, until, created_ms, active,"
-        " pin_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            user.user_ref,
-            user.name,
-            user.role,
-            user.password_hash,
-            user.person_ref,
-            user.until,
-            user.created_ms,
-            int(user.active),
-            user.pin_hash,
-        ),
+        "UPDATE users SET role = ?, until = ?, active = ?, person_ref = ? WHERE user_ref = ?",
+        (user.role, user.until, int(user.active), user.person_ref, user.user_ref),
     )
 
 
-def set_password(connection: sqlite3.Connection, name: str, password_hash: str) -> bool:
+def set_password(connection: sqlite3.Connection, name: str, password_hash: str, must_change: bool = False) -> bool:
     """Replace an account's password hash; False where there is no such account."""
-    return connection.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name)).rowcount == 1
+    changed = connection.execute(
+        "UPDATE users SET password_hash = ?, must_change = ? WHERE name = ?", (password_hash, int(must_change), name)
+    )
+    return changed.rowcount == 1
 
 
 def link_user(connection: sqlite3.Connection, name: str, person_ref: str) -> bool:
@@ -299,6 +346,11 @@ def salted_text(connection: sqlite3.Connection, key: str) -> tuple[str, str] | N
     return None if row is None else (str(row[0]), str(row[1]))
 
 
+def forget_texts(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """The texts of these hashes go for ever; the hashes stay in the ledger and say nothing."""
+    connection.executemany("DELETE FROM texts WHERE hash = ?", ((key,) for key in keys))
+
+
 def _letter_key(letter: str) -> tuple[int, int]:
     rank = _KAZAKH_RANK.get(letter)
     if rank is not None:
@@ -336,11 +388,10 @@ def _badge(row: tuple[Any, ...]) -> Badge:
 
 
 def _user(row: tuple[Any, ...]) -> User:
-    return User(**_named(User, row, "active"))
+    return User(**_named(User, row, "active", "must_change"))
 
 
-def _named(kind: type[Person | Badge | User], row: tuple[Any, ...], flag: str) -> dict[str, Any]:
+def _named(kind: type[Person | Badge | User], row: tuple[Any, ...], *flags: str) -> dict[str, Any]:
     """The row by field name; the selects above list their columns in the order of the fields."""
     values = dict(zip((field.name for field in fields(kind)), row, strict=True))
-    values[flag] = bool(values[flag])
-    return values
+    return values | {flag: bool(values[flag]) for flag in flags}

@@ -103,6 +103,16 @@ def write(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Bring the write-ahead log home and cut it off; False, at once, while somebody still reads from it."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    return not busy
+
+
 def is_sheber_database(path: Path) -> bool:
     """Whether the file carries our mark; False also where it is no database at all."""
     try:
@@ -153,6 +163,8 @@ def open_held(path: Path, lock: BinaryIO) -> sqlite3.Connection:
         # After a sync that failed, the log may be in memory only: what is read of it is written and synchronised anew.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA foreign_keys=ON")
+        # What is deleted is overwritten: of somebody who was erased, no name may be left in a free page.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA recursive_triggers=ON")  # REPLACE then meets the DELETE triggers too
         if _version(connection) < len(MIGRATIONS):
             _migrate(connection)
