@@ -114,14 +114,15 @@ def acts(
     """
     narrow = "at_ms BETWEEN :first_ms AND :last_ms"
     if before is not None:
-        narrow += " AND at_ms <= :before_ms AND (at_ms < :before_ms OR id < :before_id)"
+        narrow += " AND (at_ms < :before_ms OR id < :before_id)"
     if by is not None:
         narrow += ' AND "by" = :by'
+    latest = [each for each in (last_ms, before and before[0]) if each is not None]
     given: dict[str, object] = {
         "limit": limit,
         "by": by,
         "first_ms": -(1 << 63) if first_ms is None else first_ms,
-        "last_ms": (1 << 63) - 1 if last_ms is None else last_ms,
+        "last_ms": min(latest, default=(1 << 63) - 1),
         "before_ms": before and before[0],
         "before_id": before and before[1],
     }

@@ -58,8 +58,8 @@ def skills(_reading: Reading, _person_ref: str, record: OwnRecord, language: Wor
 def sessions(reading: Reading, person_ref: str, record: OwnRecord, language: Words) -> list[dict[str, Any]]:
     """The person's last sessions, the newest first; those they have asked about say so."""
     asked = frozenset(each.session for each in record.questions)
-    rows = sorted(views.person_sessions(reading.connection, person_ref), key=lambda row: -row.start_ms)
-    return [session_row(reading, row, language, asked) for row in rows[:LOOK_BACK] if row.end_ms is not None]
+    rows = views.person_sessions_page(reading.connection, person_ref, limit=LOOK_BACK)
+    return [session_row(reading, row, language, asked) for row in rows if row.end_ms is not None]
 
 
 def session_row(reading: Reading, row: SessionView, language: Words, asked: frozenset[int]) -> dict[str, Any]:
