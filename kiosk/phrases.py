@@ -106,7 +106,9 @@ REVIEW_REASON_WORDS = {
     "not_present": N_("The person was not there"),
     "setup_counts": N_("It was setup work that counts"),
     "other": N_("Another reason"),
+    "undone": N_("The decision was undone"),
 }
+"""By reason of a decision; the last one is of `kiosk.domain.entries.UNDONE`, which nobody chooses."""
 
 MANUAL_REASON_WORDS = {
     "kiosk_down": N_("The kiosk did not work"),
@@ -127,6 +129,13 @@ CHOICES = {
 
 LEVELS = (N_("not shown yet"), N_("with help"), N_("alone"), N_("can teach it"))
 NO_LEVEL = N_("not signed yet")
+
+SIGNED_HOW = {
+    "web": N_("in the office"),
+    "panel_both_badges": N_("at the machine, with both cards"),
+    "panel_badge": N_("at the machine, with the instructor's card"),
+}
+"""Where a level was signed, by `kiosk.domain.competence.HOW`."""
 
 WRONG = (
     N_("The time is wrong"),
@@ -155,7 +164,7 @@ SESSION_ROLES = {"operator": N_("operator"), "observer": N_("observer")}
 
 COMMAND_REFUSALS = {
     "unknown_session": N_("There is no such session any more. Load the page again."),
-    "session_open": N_("The session is still open. Decide after it has ended."),
+    "session_open": N_("A session is still open. End it, or wait until it has ended."),
     "own_session": N_("Nobody decides on their own sessions. Ask another instructor."),
     "not_clean": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
     "reason_missing": N_("Choose a reason."),
@@ -178,6 +187,28 @@ COMMAND_REFUSALS = {
     "not_due": N_("There is time: nothing ends now."),
     "not_own_session": N_("That is not your session."),
     "already_questioned": N_("You have asked already. The instructor will look at it."),
+    "not_decided": N_("One of the sessions was not decided yet. Load the page again."),
+    "not_yours": N_("Another instructor has decided since. Only your own last decision can be undone."),
+    "needs_lead": N_("Another instructor has decided this. Ask a lead instructor for a second decision."),
+    "leads_only": N_("Only a lead instructor or an administrator may do this."),
+    "needs_admin": N_("Only an administrator may do this."),
+    "unknown_enterprise": N_("That enterprise is not in the workshop's list. Choose one from the list."),
+    "bad_date": N_("That is no day. Write it as 01.09.2026."),
+    "wrong_order": N_("The last day comes before the first. Exchange or correct them."),
+    "person_exists": N_("Somebody with that number is on the list already. Open that person instead."),
+    "merged_person": N_("That number was merged with another person. Use the person who was kept."),
+    "same_person": N_("That is the same person. Choose two different rows."),
+    "other_role": N_("One is an apprentice and the other an instructor. Correct the role first."),
+    "has_account": N_("An account belongs to this person. Close it first, under Settings."),
+    "unknown_badge": N_("That card is nobody's any more. Load the page again."),
+    "badge_taken": N_("That card belongs to somebody already."),
+    "random_badge": N_("That card changes its number each time. Take another one."),
+    "cascade_badge": N_("The reader sees only a part of that card's number. Take another one."),
+    "zero_badge": N_("That card has no number. Take another one."),
+    "unknown_user": N_("There is no such account any more. Load the page again."),
+    "user_exists": N_("An account of that name is there already. Choose another name."),
+    "unknown_role": N_("That role does not exist. Choose one from the list."),
+    "last_admin": N_("This is the last administrator without an end date. Make another one first."),
     "no_answer": N_("The kiosk is busy. Look whether the decision is there, and try again if not."),
     "not_recording": N_("The kiosk records nothing now. Once it does, look whether the decision is there."),
     "store": N_("The kiosk cannot record anything now. Nothing was changed."),

@@ -127,7 +127,7 @@ class Roster:
         return known.badge_ref
 
     def _merge(self, command: c.MergePeople, hear: Hear) -> Done:
-        refuse_unless(self._connection, command.by, LEADING, "needs_lead")
+        refuse_unless(self._connection, command.by, LEADING, "leads_only")
         if command.keep_id == command.double_id:
             raise CommandRefused("same_person", command.keep_id)
         kept, double = self._person(command.keep_id), self._person(command.double_id)

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from web_fixtures import MINUTE, World, a_review_day, a_world
 
 from kiosk import phrases
-from kiosk.domain.entries import REVIEW_REASONS
+from kiosk.domain.entries import REVIEW_REASONS, UNDONE
 from kiosk.web.apps import create_kiosk_app, create_staff_app
 from kiosk.words import LOCALE_FOLDER, academic_hours, hours_minutes, words
 from lab_config.model import LANGUAGES, STATES
@@ -100,7 +100,7 @@ def test_russian_counts_in_three_forms_and_kazakh_in_one() -> None:
 
 def test_every_code_of_history_has_its_words() -> None:
     assert tuple(phrases.STATES) == STATES
-    assert tuple(phrases.REVIEW_REASON_WORDS) == REVIEW_REASONS
+    assert tuple(phrases.REVIEW_REASON_WORDS) == (*REVIEW_REASONS, UNDONE)
     assert phrases.REFUSALS.keys() == phrases.REMEDIES.keys()
     assert phrases.FLAG_ICONS.keys() == phrases.FLAGS.keys()
 

@@ -50,6 +50,7 @@ _REFUSALS = {
     "unknown_person": "no such person is in the roster: look at sheber people list",
     "user_exists": "there is an account of that name already: choose another, or use sheber user passwd",
     "unknown_user": "there is no account of that name: look at sheber user list",
+    "merged_person": "the roster names somebody who was merged with another: leave that row out",
     **{code: f"that badge cannot be given to anybody: {what}; {remedy}" for code, (what, remedy) in UNFIT.items()},
 }
 
@@ -227,6 +228,11 @@ def _known(data: Path) -> list[str]:
 # --- accounts -------------------------------------------------------------------------------------------------------
 
 
+keep_option = click.option(
+    "--keep-password", is_flag=True, help="It was chosen by whose account it is: no other need be chosen at sign-in."
+)
+
+
 @click.group()
 def user() -> None:
     """Accounts for the staff side; a password is read from the terminal or from standard input."""
@@ -237,21 +243,23 @@ def user() -> None:
 @click.option("--role", type=click.Choice(USER_ROLES), required=True, help="What the account may do.")
 @click.option("--person", help="The person_id whose account it is; nobody decides on their own sessions.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day it may be used, as 2026-09-30.")
+@keep_option
 @data_option
-def add_user(name: str, role: str, person: str | None, until: date | None, data: Path) -> None:
-    """Make the account NAME."""
+def add_user(name: str, role: str, person: str | None, until: date | None, keep_password: bool, data: Path) -> None:
+    """Make the account NAME; whose it is chooses another password at the first sign-in."""
     _require_name(name)
     last_day = None if until is None else f"{until:%Y-%m-%d}"
-    _perform(data, AddUser(name, role, hash_password(_new_password()), person, last_day))
+    _perform(data, AddUser(name, role, hash_password(_new_password()), person, last_day, not keep_password))
     click.echo(f"account {name} made, role {role}" + (f", until {last_day}" if last_day else ""))
 
 
 @user.command("passwd", epilog="Example: sheber user passwd a.serikova --data /var/lib/sheber")
 @click.argument("name")
+@keep_option
 @data_option
-def passwd(name: str, data: Path) -> None:
-    """Give the account NAME a new password."""
-    _perform(data, SetPassword(name, hash_password(_new_password())))
+def passwd(name: str, keep_password: bool, data: Path) -> None:
+    """Give the account NAME a new password; whose it is chooses another one at the next sign-in."""
+    _perform(data, SetPassword(name, hash_password(_new_password()), not keep_password))
     click.echo(f"account {name} has a new password")
 
 
