@@ -56,14 +56,9 @@ def rows(draw: st.DrawFn) -> SessionView:
         uncredited={},
         evidence="badge",
         review=review,
-        decided_reason=draw(st.sampled_from([None, "not_present", "undone"])) if review == "rejected" else None,
         decided_credited_ms=draw(st.integers(0, 3)) if decided else None,
         decided_process=draw(st.sampled_from([None, "CNC3", "CNC4"])) if decided else None,
     )
-
-
-def waits(row: SessionView) -> bool:
-    return row.review == "pending" or row.decided_reason == "undone"
 
 
 def added_up(db: sqlite3.Connection) -> tuple[list[PersonTotal], list[MachineDay]]:
@@ -77,8 +72,8 @@ def added_up(db: sqlite3.Connection) -> tuple[list[PersonTotal], list[MachineDay
         process = row.decided_process if decided else row.process
         sums = by_person[row.person_ref, process or "", row.machine, row.local_date[:7]]
         counted = (row.decided_credited_ms or 0) if decided else 0
-        waiting = row.credited_ms if waits(row) else 0
-        for place, value in enumerate((row.presence_ms, counted, waiting, 1, int(waits(row)))):
+        waits = row.review == "pending"
+        for place, value in enumerate((row.presence_ms, counted, row.credited_ms * waits, 1, int(waits))):
             sums[place] += value
         for state, ms in row.by_state.items():
             by_machine[row.local_date, row.machine, state] += ms
@@ -145,10 +140,11 @@ def test_an_open_session_adds_nothing_yet(db: sqlite3.Connection) -> None:
     assert kept(db) == ([], [])
 
 
-def test_rejected_hours_are_presence_only_and_undone_ones_wait_anew(db: sqlite3.Connection) -> None:
-    views.put_session(db, CLOSED._replace(review="rejected", decided_reason="not_present"))
+def test_rejected_hours_are_presence_only_until_they_wait_anew(db: sqlite3.Connection) -> None:
+    views.put_session(db, CLOSED._replace(review="rejected", decided_credited_ms=0))
     assert totals.person_totals(db) == [PersonTotal("anna", "2026-10", "CNC3", "mill-1", 2 * HOUR, 0, 0, 1, 0)]
-    views.put_session(db, CLOSED._replace(review="rejected", decided_reason="undone"))
+    assert views.count_pending(db) == 0
+    views.put_session(db, CLOSED._replace(decided_reason="undone", decided_credited_ms=0))
     assert totals.person_totals(db) == [PersonTotal("anna", "2026-10", "CNC3", "mill-1", 2 * HOUR, 0, HOUR, 1, 1)]
     assert views.count_pending(db) == 1
 
@@ -171,7 +167,7 @@ def test_totals_are_asked_of_some_people_and_months(db: sqlite3.Connection) -> N
     found = totals.person_totals(db, ["anna", "boris", "nobody"], "2026-10", "2026-10")
     assert [(each.person_ref, each.month) for each in found] == [("anna", "2026-10"), ("boris", "2026-10")]
     assert [each.month for each in totals.person_totals(db, first_month="2026-11")] == ["2026-11"]
-    assert totals.person_totals(db, []) == totals.process_totals(db, ()) == []
+    assert (totals.person_totals(db, []), totals.process_totals(db, ())) == ([], [])
 
 
 def test_the_days_of_a_machine_are_asked_alone_and_with_the_others(db: sqlite3.Connection) -> None:

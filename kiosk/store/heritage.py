@@ -19,13 +19,21 @@ from typing import Any, TypeVar
 from kiosk.domain import entries as e
 from kiosk.domain import observations as o
 from kiosk.proofs import Checkpoint, ProofError, encode_base64, leaf_hash
+from kiosk.store.acts import OFFICE
 from kiosk.store.ledger import ORIGIN_PREFIX
 from kiosk.store.quarantine import put_aside
 
 log = logging.getLogger(__name__)
 
 _TABLES = ("people", "badges", "users", "texts")
-_ROSTER = ("badge_blocked", "qualification_granted", "consent_given", "consent_withdrawn", "contract_recorded")
+_ROSTER = (
+    "badge_blocked",
+    "qualification_granted",
+    "consent_given",
+    "consent_withdrawn",
+    "contract_recorded",
+    "person_merged",
+)
 _EVERYTHING = 2**63
 
 Rows = list[dict[str, Any]]
@@ -57,6 +65,12 @@ class _Known:
     doubt: int = -1
     """The last entry that cannot be read and may have withdrawn a consent; no consent before it is taken over."""
 
+    def merge(self, double: str, into: str) -> None:
+        """What only the double had is the kept person's; consents are not handed on."""
+        self.qualifications[into] = self.qualifications.pop(double, {}) | self.qualifications[into]
+        self.contracts[into] = self.contracts.pop(double, {}) | self.contracts[into]
+        self.consents.pop(double, None)
+
 
 @dataclass
 class _Estate:
@@ -64,6 +78,8 @@ class _Estate:
 
     rows: dict[str, Rows]
     known: _Known
+    acts: Rows = field(default_factory=list)
+    """Those beside the ledger; its own stay with it."""
     consents_gone: int = 0
     """Consents of it that no longer stand in the ledger that was in use."""
 
@@ -71,15 +87,32 @@ class _Estate:
     def of(cls, old: sqlite3.Connection) -> _Estate:
         """As far as the file can be read."""
         rows = {table: list(_rows(old, table, "rowid", _whole)[0].values()) for table in _TABLES}
-        return cls(rows, _read_log(old))
+        beside, _ = _rows(old, f"acts WHERE id >= {OFFICE}", "id", _whole)
+        return cls(rows, _read_log(old), list(beside.values()))
+
+    def _merge(self, whose: Mapping[str, str | None]) -> None:
+        """Whom somebody found twice since; where the kept person was not there yet, both wait to be merged again."""
+        own = {row["person_ref"]: row for row in self.rows["people"]}
+        for double, into in whose.items():
+            if into is None or into not in own or double not in own or own[double]["merged_into"] == into:
+                continue
+            own[double]["merged_into"] = into
+            for row in (*self.rows["badges"], *self.rows["users"]):
+                row["person_ref"] = into if row["person_ref"] == double else row["person_ref"]
+            self.known.merge(double, into)
 
     def honour(self, now: _Estate) -> None:
-        """Of two ledgers, `now` was the one in use: who was erased and what was blocked or withdrawn there stays so."""
+        """Of two ledgers, `now` was the one in use.
+
+        Who was erased or merged, and what was blocked or withdrawn there stays so; its acts are told beside ours.
+        """
         erased = {row["person_ref"] for row in now.rows["people"] if row["person_id"] is None}
         closed = {row["user_ref"] for row in now.rows["users"] if not row["active"]}
         for table in ("people", "badges", "users"):
             self.rows[table] = [row for row in self.rows[table] if row["person_ref"] not in erased]
         self.rows["users"] = [row for row in self.rows["users"] if row["user_ref"] not in closed]
+        self._merge({row["person_ref"]: row.get("merged_into") for row in now.rows["people"]})
+        self.acts = _told_once([*self.acts, *now.acts])
         self.known.blocked |= now.known.blocked | {row["badge_ref"] for row in now.rows["badges"] if row["blocked"]}
         self.known.doubt = now.known.doubt
         for person_ref, given in self.known.consents.items():
@@ -127,11 +160,21 @@ def inherit_backup(
 
 
 def _hand_over(estate: _Estate, predecessor: dict[str, object], connection: sqlite3.Connection) -> Heritage:
+    # Who was kept comes before their doubles, which name them.
+    estate.rows["people"].sort(key=lambda row: row.get("merged_into") is not None)
     carried = {table: _insert(connection, table, estate.rows[table]) for table in _TABLES}
+    _insert(connection, "acts", estate.acts)
     roster = tuple(_roster(carried["people"], carried["badges"], estate.known))
     given = [seq for by_enterprise in estate.known.consents.values() for seq, _ in by_enterprise.values()]
     left = estate.consents_gone + sum(seq <= estate.known.doubt for seq in given)
     return Heritage(predecessor, roster, {table: len(rows) for table, rows in carried.items()}, left)
+
+
+def _told_once(acts: Rows) -> Rows:
+    """The acts of two files that may have a past in common, by time, numbered anew."""
+    told = {tuple(row.values()): row for row in acts}
+    by_time = sorted(told.values(), key=lambda row: (row["at_ms"], row["id"]))
+    return [row | {"id": OFFICE + number} for number, row in enumerate(by_time)]
 
 
 @contextmanager
@@ -191,6 +234,8 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Rows) -> Rows:
 def _roster(people: Rows, badges: Rows, known: _Known) -> Iterator[o.Observation]:
     """Each person as they were last known, as an import would tell it; then the badges that are refused."""
     for row in people:
+        if row.get("merged_into") is not None:
+            continue
         ref = str(row["person_ref"])
         own = tuple(badge["badge_ref"] for badge in badges if badge["person_ref"] == ref)
         person = (ref, row["role"], row["programme"], bool(row["active"]), own)
@@ -249,6 +294,8 @@ def _follow(known: _Known, seq: int, said: e.Body) -> None:
             known.consents[ref][enterprise] = (seq, until)
         case e.ConsentWithdrawn(person_ref=ref, enterprise=enterprise):
             known.consents[ref].pop(enterprise, None)
+        case e.PersonMerged(person_ref=double, into=into):
+            known.merge(double, into)
         case e.ContractRecorded(person_ref=ref, enterprise=enterprise, valid_from=first, valid_to=last):
             known.contracts[ref][enterprise] = (first, last)
 

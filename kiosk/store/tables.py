@@ -339,8 +339,7 @@ _TOTALS = (
         PRIMARY KEY (local_date, machine, state)
     ) STRICT, WITHOUT ROWID
     """,
-    # What one closed session adds: to its person's month, and to its machine's day. An open one adds nothing yet; one
-    # whose decision was undone waits anew.
+    # What one closed session adds: to its person's month, and to its machine's day. An open one adds nothing yet.
     """
     CREATE VIEW session_shares AS
     SELECT
@@ -352,8 +351,8 @@ _TOTALS = (
         substr(local_date, 1, 7) AS month,
         presence_ms,
         iif(review IN ('approved', 'adjusted'), coalesce(decided_credited_ms, 0), 0) AS approved_ms,
-        iif(review = 'pending' OR (review = 'rejected' AND decided_reason IS 'undone'), credited_ms, 0) AS waiting_ms,
-        review = 'pending' OR (review = 'rejected' AND decided_reason IS 'undone') AS waiting
+        iif(review = 'pending', credited_ms, 0) AS waiting_ms,
+        review = 'pending' AS waiting
     FROM sessions WHERE end_ms IS NOT NULL
     """,
     """

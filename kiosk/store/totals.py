@@ -27,7 +27,7 @@ class PersonTotal(NamedTuple):
     approved_ms: int
     """Credited by an instructor's decision."""
     waiting_ms: int
-    """Credited if an instructor approves; also where a decision was undone."""
+    """Credited if an instructor approves."""
     sessions: int
     waiting: int
     """How many of them wait for an instructor."""

@@ -218,11 +218,10 @@ def person_sessions_page(
 
 
 def count_pending(connection: sqlite3.Connection) -> int:
-    """How many closed sessions wait for an instructor, also anew because a decision was undone."""
+    """How many closed sessions wait for an instructor."""
     (count,) = connection.execute(
         "SELECT (SELECT count(*) FROM sessions WHERE review = 'pending')"
         " - (SELECT count(*) FROM sessions WHERE end_ms IS NULL AND review = 'pending')"
-        " + (SELECT count(*) FROM sessions WHERE review = 'rejected' AND decided_reason = 'undone')"
     ).fetchone()
     return int(count)
 
