@@ -18,6 +18,8 @@ ROLES = ("instructor", "lead", "admin", "auditor")
 EVERYBODY = frozenset(ROLES)
 TEACHERS = frozenset({"instructor", "lead"})
 OFFICE = TEACHERS | {"admin"}
+HEADS = frozenset({"lead", "admin"})
+ADMINS = frozenset({"admin"})
 OPEN = frozenset({"static", "login.ask", "login.enter", "common.home", "common.language"})
 """Without an account."""
 
@@ -36,9 +38,16 @@ ROOMS: Mapping[str, Room] = {
     "review": Room(EVERYBODY, TEACHERS),
     "by_hand": Room(EVERYBODY, TEACHERS),
     "screens": Room(OFFICE, OFFICE),
+    "people": Room(EVERYBODY, OFFICE),
     "machines": Room(EVERYBODY, TEACHERS),
 }
-EXCEPTIONS: Mapping[str, frozenset[str]] = {}
+EXCEPTIONS: Mapping[str, frozenset[str]] = {
+    "people.find": EVERYBODY,  # a question, whose words stand in no address
+    **dict.fromkeys(("people.new", "people.edit"), OFFICE),
+    **dict.fromkeys(("people.sign", "people.grant", "people.enrol"), TEACHERS),
+    **dict.fromkeys(("people.merge", "people.find_double", "people.compare", "people.join"), HEADS),
+    **dict.fromkeys(("people.erase", "people.forget"), ADMINS),
+}
 """By endpoint, where one path of a room is for others than the rest."""
 
 
@@ -52,6 +61,7 @@ class Link:
 
 MENU = (
     Link("review.day", N_("Review")),
+    Link("people.roster", N_("People")),
     Link("machines.show", N_("Machines and readers")),
     Link("screens.show", N_("Screens")),
 )

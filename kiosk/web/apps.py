@@ -76,6 +76,7 @@ def create_staff_app(services: Services) -> Flask:
     from kiosk.web.login import login  # noqa: PLC0415
     from kiosk.web.machines import machines  # noqa: PLC0415
     from kiosk.web.pair import screens  # noqa: PLC0415
+    from kiosk.web.people import people as people_pages  # noqa: PLC0415
     from kiosk.web.review import review  # noqa: PLC0415
 
     app = _plain_app(services)
@@ -133,6 +134,7 @@ def create_staff_app(services: Services) -> Flask:
     app.register_blueprint(screens)
     app.register_blueprint(review)
     app.register_blueprint(by_hand)
+    app.register_blueprint(people_pages)
     app.register_blueprint(machines)
     return app
 
