@@ -41,7 +41,7 @@ from kiosk.domain.state import (
 )
 from kiosk.domain.timeline import Boot, Moment, Timeline
 from kiosk.projection import fold, undisturbed
-from kiosk.store import acts
+from kiosk.store import acts, totals
 from kiosk.store.ledger import Ledger
 from kiosk.store.meta import get_meta, put_meta
 from kiosk.store.schema import open_reader
@@ -131,6 +131,7 @@ def rows_written(connection: sqlite3.Connection) -> None:
     """
     if get_meta(connection, _ROWS_BY) != program():
         acts.make_anew(connection)
+        totals.make_anew(connection)
     put_meta(connection, _ROWS_BY, program())
 
 

@@ -172,7 +172,8 @@ def _hand_over(estate: _Estate, predecessor: dict[str, object], connection: sqli
 
 def _told_once(acts: Rows) -> Rows:
     """The acts of two files that may have a past in common, by time, numbered anew."""
-    told = {tuple(row.values()): row for row in acts}
+    numbers = ("_key", "id")
+    told = {tuple(value for name, value in row.items() if name not in numbers): row for row in acts}
     by_time = sorted(told.values(), key=lambda row: (row["at_ms"], row["id"]))
     return [row | {"id": OFFICE + number} for number, row in enumerate(by_time)]
 
