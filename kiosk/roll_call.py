@@ -76,6 +76,8 @@ class RollCall:
     last_person: str | None = None
     revision: int = 0
     """Grows with every read and touch."""
+    far: bool = False
+    """Shown by a page that does not stand at the reader: the reader's own screen has to say what is going on."""
     began: float = field(default=0.0, compare=False)
     moved: float = field(default=0.0, compare=False)
     shown: float = field(default=0.0, compare=False)
@@ -115,11 +117,11 @@ class RollCalls:
             {reader: rules.debounce_ms / 1000 for reader, rules in bound.items()},
         )
 
-    def begin(self, reader: str, instructor: str) -> RollCall:
+    def begin(self, reader: str, instructor: str, *, far: bool = False) -> RollCall:
         """From now on the badges at `reader` are those present; one that went on there before is forgotten."""
         with self._lock:
             now = self._now()
-            call = RollCall(instructor, began=now, moved=now, shown=now)
+            call = RollCall(instructor, far=far, began=now, moved=now, shown=now)
             self._calls[reader] = call
             self._frames.pop(reader, None)
             return call
@@ -132,6 +134,18 @@ class RollCalls:
                 return None
             self._calls[reader] = replace(call, shown=self._now())
             return self._calls[reader]
+
+    def holder(self, reader: str) -> str | None:
+        """Who holds one there now."""
+        with self._lock:
+            call = self._live(reader)
+            return None if call is None else call.instructor
+
+    def far(self) -> dict[str, RollCall]:
+        """Those that are shown elsewhere, by reader: who stands there must not believe that a tap is work."""
+        with self._lock:
+            live = {reader: self._live(reader) for reader in tuple(self._calls)}
+            return {reader: call for reader, call in live.items() if call is not None and call.far}
 
     def leave_out(self, reader: str, person_ref: str) -> None:
         """Somebody tapped who was not there, or should not be on the list."""

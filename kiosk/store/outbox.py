@@ -58,8 +58,8 @@ def pending(connection: sqlite3.Connection, enterprise: str, size: int, limit: i
     """Records without a receipt, in order: after a seq, in the log of `size` entries, up to `limit`."""
     rows = connection.execute(
         """
-        SELECT seq, enterprise, person_ref, session FROM outbox LEFT JOIN receipts USING (enterprise, seq)
-        WHERE enterprise = ? AND seq > ? AND seq < ? AND webhook_id IS NULL ORDER BY seq LIMIT ?
+        SELECT seq, enterprise, person_ref, session FROM outbox_waiting JOIN outbox USING (enterprise, seq)
+        WHERE enterprise = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?
         """,
         (enterprise, after, size, limit),
     )
@@ -85,13 +85,24 @@ def receipt(connection: sqlite3.Connection, enterprise: str, seqs: Iterable[int]
 
 def counts(connection: sqlite3.Connection) -> list[OutboxCount]:
     """Every enterprise that something was released to, by id."""
-    rows = connection.execute(
-        """
-        SELECT enterprise, count(*), count(webhook_id), min(CASE WHEN webhook_id IS NULL THEN seq END)
-        FROM outbox LEFT JOIN receipts USING (enterprise, seq) GROUP BY enterprise ORDER BY enterprise
-        """
-    )
-    return [OutboxCount(*row) for row in rows]
+    rows = connection.execute("SELECT enterprise, count(*) FROM outbox GROUP BY enterprise ORDER BY enterprise")
+    waiting = {
+        enterprise: (count, oldest)
+        for enterprise, count, oldest in connection.execute(
+            "SELECT enterprise, count(*), min(seq) FROM outbox_waiting GROUP BY enterprise"
+        )
+    }
+    return [
+        OutboxCount(enterprise, released, released - count, oldest)
+        for enterprise, released in rows
+        for count, oldest in (waiting.get(enterprise, (0, None)),)
+    ]
+
+
+def oldest_waiting(connection: sqlite3.Connection, enterprise: str) -> int | None:
+    """The seq of the first record that it has not receipted; quick however long the history is."""
+    row = connection.execute("SELECT min(seq) FROM outbox_waiting WHERE enterprise = ?", (enterprise,)).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 @dataclass(frozen=True)
@@ -102,17 +113,6 @@ class Unsent:
     local_date: str
     evidence: str
     sessions: int
-
-
-def standing(connection: sqlite3.Connection, enterprise: str) -> OutboxCount:
-    """How one enterprise stands; where all is receipted, nothing is searched."""
-    (released_there,) = connection.execute("SELECT count(*) FROM outbox WHERE enterprise = ?", (enterprise,)).fetchone()
-    (receipted,) = connection.execute("SELECT count(*) FROM receipts WHERE enterprise = ?", (enterprise,)).fetchone()
-    oldest = None
-    if released_there > receipted:
-        first = pending(connection, enterprise, size=1 << 62, limit=1)
-        oldest = first[0].seq if first else None
-    return OutboxCount(enterprise, released_there, receipted, oldest)
 
 
 def last_receipt_ms(connection: sqlite3.Connection, enterprise: str) -> int | None:
@@ -129,8 +129,8 @@ def unsent(connection: sqlite3.Connection, enterprise: str, limit: int) -> list[
         """
         SELECT person_ref, local_date, evidence, count(*) FROM (
             SELECT outbox.person_ref, sessions.local_date, sessions.evidence
-            FROM outbox LEFT JOIN receipts USING (enterprise, seq) JOIN sessions ON sessions.session = outbox.session
-            WHERE outbox.enterprise = ? AND webhook_id IS NULL ORDER BY outbox.seq LIMIT ?
+            FROM outbox_waiting JOIN outbox USING (enterprise, seq) JOIN sessions ON sessions.session = outbox.session
+            WHERE outbox_waiting.enterprise = ? ORDER BY outbox_waiting.seq LIMIT ?
         ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
         """,
         (enterprise, limit),

@@ -378,9 +378,38 @@ _TOTALS = (
     f"CREATE TRIGGER sessions_discounted BEFORE UPDATE ON sessions WHEN OLD.end_ms IS NOT NULL BEGIN {_UNCOUNT} END",
 )
 
+# What waits for a receipt, found without walking over years of what has one; kept by the triggers alone.
+_OUTBOX_WAITING = (
+    """
+    CREATE TABLE outbox_waiting (
+        enterprise TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (enterprise, seq)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO outbox_waiting
+    SELECT enterprise, seq FROM outbox LEFT JOIN receipts USING (enterprise, seq) WHERE webhook_id IS NULL
+    """,
+    """
+    CREATE TRIGGER outbox_waits AFTER INSERT ON outbox
+    WHEN NOT EXISTS (SELECT 1 FROM receipts WHERE enterprise = NEW.enterprise AND seq = NEW.seq)
+    BEGIN INSERT OR IGNORE INTO outbox_waiting VALUES (NEW.enterprise, NEW.seq); END
+    """,
+    """
+    CREATE TRIGGER outbox_forgotten AFTER DELETE ON outbox
+    BEGIN DELETE FROM outbox_waiting WHERE enterprise = OLD.enterprise AND seq = OLD.seq; END
+    """,
+    """
+    CREATE TRIGGER receipt_came AFTER INSERT ON receipts
+    BEGIN DELETE FROM outbox_waiting WHERE enterprise = NEW.enterprise AND seq = NEW.seq; END
+    """,
+)
+
 MIGRATIONS: dict[str, tuple[str, ...]] = {
     "m001_ledger_people_views": _LEDGER + _PEOPLE + _VIEWS,
     "m002_apprentices_and_panel": _PANEL,
     "m003_acts_and_totals": _ACTS + _TOTALS,
+    "m004_outbox_waiting": _OUTBOX_WAITING,
 }
 """Name to statements; the position from one is the file's `user_version`."""

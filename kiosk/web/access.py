@@ -40,6 +40,9 @@ ROOMS: Mapping[str, Room] = {
     "screens": Room(OFFICE, OFFICE),
     "people": Room(EVERYBODY, OFFICE),
     "machines": Room(EVERYBODY, TEACHERS),
+    "sync": Room(EVERYBODY, frozenset()),
+    "briefings": Room(EVERYBODY, frozenset()),
+    "briefing": Room(TEACHERS, TEACHERS),
 }
 EXCEPTIONS: Mapping[str, frozenset[str]] = {
     "people.find": EVERYBODY,  # a question, whose words stand in no address
@@ -62,7 +65,9 @@ class Link:
 MENU = (
     Link("review.day", N_("Review")),
     Link("people.roster", N_("People")),
+    Link("briefings.show", N_("Briefings")),
     Link("machines.show", N_("Machines and readers")),
+    Link("sync.show", N_("Sync")),
     Link("screens.show", N_("Screens")),
 )
 

@@ -72,7 +72,10 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
 def create_staff_app(services: Services) -> Flask:
     """The instructors' side: everything behind an account."""
     from kiosk.web.access import guard, menu  # noqa: PLC0415 - they know this module
+    from kiosk.web.briefing_hold import briefing  # noqa: PLC0415
+    from kiosk.web.briefings import briefings  # noqa: PLC0415
     from kiosk.web.by_hand import by_hand  # noqa: PLC0415
+    from kiosk.web.delivery import delivery  # noqa: PLC0415
     from kiosk.web.login import login  # noqa: PLC0415
     from kiosk.web.machines import machines  # noqa: PLC0415
     from kiosk.web.pair import screens  # noqa: PLC0415
@@ -136,6 +139,9 @@ def create_staff_app(services: Services) -> Flask:
     app.register_blueprint(by_hand)
     app.register_blueprint(people_pages)
     app.register_blueprint(machines)
+    app.register_blueprint(briefings)
+    app.register_blueprint(briefing)
+    app.register_blueprint(delivery)
     return app
 
 

@@ -117,11 +117,24 @@ class BoardView:
         marks = []
         if any(not status.readers[each].connected for each in shared if each in status.readers):
             marks.append({"icon": "card", "texts": self._phrase(N_("Reader out of order"))})
+        for reader, call in sorted(self._services.roll_calls.far().items()):
+            where = next((each.machine for each in self._lab.readers if each.id == reader), None)
+            marks.append({"icon": "hand", "texts": self._roll_call(where, len(call.present))})
         if status.broker is False:
             marks.append({"icon": "signal-lost", "texts": self._phrase(N_("No link to the machines"))})
         if not status.clock_synced:
             marks.append({"icon": "clock", "texts": self._phrase(N_("The clock is not certain"))})
         return marks
+
+    def _roll_call(self, machine: str | None, present: int) -> list[dict[str, str]]:
+        said = N_("Briefing, taps start no work: %(machine)s (%(present)s present)")
+        everywhere = N_("Briefing, taps start no work (%(present)s present)")
+        texts = []
+        for each in self.languages:
+            name = machine_name(self._lab, machine, each)
+            text = each.gettext(said if name else everywhere, machine=name, present=present)
+            texts.append({"language": each.language, "text": text})
+        return texts
 
     def _why_not(self, reason: str) -> list[dict[str, str]]:
         known = phrases.NOT_RECORDING.get(reason)

@@ -17,6 +17,7 @@ from kiosk.phrases import N_
 from kiosk.store.schema import open_reader
 from kiosk.web.apps import request_language, services_of_app
 from kiosk.web.board import machine_name
+from kiosk.web.delivery_standing import late
 from kiosk.web.reading import Reading
 from kiosk.web.services import KioskStatus, ReaderStatus, Services, SourceStatus
 from kiosk.words import Words, day, decimal_comma, local, words
@@ -141,6 +142,22 @@ def troubles(services: Services, language: Words) -> list[dict[str, str]]:
     if status.broker is False:
         text = language.gettext(N_("No link to the machines: the broker does not answer. Tell the administrator."))
         found.append({"icon": "signal-lost", "where": "", "text": text})
+    return found + _waiting_records(services, language)
+
+
+def _waiting_records(services: Services, language: Words) -> list[dict[str, str]]:
+    """The enterprises that records have waited for longer than a day."""
+    zone = ZoneInfo(services.lab.timezone)
+    with closing(open_reader(services.database)) as connection:
+        waiting = late(services, Reading(connection, services.lab))
+    found = []
+    for enterprise, since_ms in waiting:
+        text = language.gettext(
+            N_("Records for %(enterprise)s have waited since %(day)s. Why, stands under “Sync”."),
+            enterprise=enterprise.name.in_language(language.language) or enterprise.id,
+            day=day(local(since_ms, zone).date()),
+        )
+        found.append({"icon": "clock", "where": "", "text": text})
     return found
 
 
