@@ -12,15 +12,18 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from store_helpers import LOG_ID, append, findings, make_log
+from store_helpers import LOG_ID, append, findings, make_log, tampering
 
-from kiosk.store import schema
+from kiosk.domain import entries as e
+from kiosk.proofs import canonical
+from kiosk.store import acts, schema, totals
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError, open_writer, write
 from kiosk.store.tables import MIGRATIONS
 
 KILLS = 60
-ENTRIES = 50
+LESSONS = 40
+ENTRIES = 50 + 4 * LESSONS
 
 NEXT = (
     "ALTER TABLE people ADD COLUMN note TEXT",
@@ -78,9 +81,38 @@ def old_database(path: Path, version: int, monkeypatch: pytest.MonkeyPatch) -> N
         return
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", dict(list(LADDER.items())[:version]))
-        make_log(path, ENTRIES)
+        make_log(path, ENTRIES - 4 * LESSONS)
         with closing(open_writer(path)) as connection:
+            work(connection, LESSONS)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def work(connection: sqlite3.Connection, count: int) -> None:
+    """So many decisions, badges and sessions, as every version has written them."""
+    ledger = Ledger(connection)
+    reviews = ("pending", "approved", "rejected")
+    with write(connection):
+        for number in range(count):
+            at_ms, person = 1_700_000_000_000 + 60_000 * number, f"person-{number % 5}"
+            told: tuple[e.Body, ...] = (
+                e.BadgeAssigned(f"b{number}", person),
+                e.BadgeBlocked(f"b{number - 1}"),
+                e.SessionReviewed(number, person, "approved", "u1"),
+                e.StateChanged("mill-1", "running", e.At("b1", number), "report"),
+            )
+            for body in told:
+                entry = e.Entry(ledger.size, e.Stamp("b1", number, at_ms, number % 7 > 0), "n", body)
+                ledger.append(body.type, canonical(e.to_object(entry)))
+            session = {
+                "session": number, "person_ref": person, "machine": "mill-1", "role": "operator", "start_ms": at_ms,
+                "end_ms": at_ms + 60_000 if number % 6 else None, "local_date": f"2023-11-{number % 20 + 10}",
+                "presence_ms": 60_000, "by_state": '{"idle":0,"running":60000}', "credited_ms": 50_000,
+                "unverified_ms": 0, "uncredited": "{}", "evidence": "badge", "flags": "[]",
+                "review": reviews[number % 3], "process": "CNC3" if number % 4 else None,
+                "decided_credited_ms": 40_000, "decided_process": "CNC4",
+            }  # fmt: skip
+            names, marks = ", ".join(session), ", ".join("?" * len(session))
+            connection.execute(f"INSERT INTO sessions ({names}) VALUES ({marks})", tuple(session.values()))
 
 
 def shape(path: Path) -> tuple[int, str]:
@@ -88,8 +120,8 @@ def shape(path: Path) -> tuple[int, str]:
     with closing(sqlite3.connect(path)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         made_of = [tuple(row) for row in connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2")]
-        for table in ("visits", "_sqlite_migrations"):
-            if any(name == table for _, name, _ in made_of):
+        for table in ("visits", "_sqlite_migrations", "acts", "person_totals", "machine_days"):
+            if any(row[1] == table for row in made_of):
                 made_of.append((table, *connection.execute(f"SELECT count(*) FROM {table}").fetchone()))
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return version, repr(made_of)
@@ -197,3 +229,34 @@ def test_only_what_is_committed_is_migrated(tmp_path: Path, monkeypatch: pytest.
     with closing(open_writer(path)) as connection, write(connection):
         assert Ledger(connection).size == ENTRIES
     assert ledger_bytes(path) == before
+
+
+ROWS = tuple(
+    f"SELECT '{table}', * FROM {table} ORDER BY 1, 2, 3, 4, 5" for table in ("acts", "person_totals", "machine_days")
+)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_migration_fills_in_is_what_the_log_and_the_sessions_say(
+    tmp_path: Path, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data" / "kiosk.db"
+    old_database(path, version, monkeypatch)
+    with closing(open_writer(path)) as connection, write(connection):
+        filled = [row for query in ROWS for row in connection.execute(query)]
+        acts.make_anew(connection)
+        totals.make_anew(connection)
+        assert [row for query in ROWS for row in connection.execute(query)] == filled
+        assert len(acts.acts(connection, limit=500)) == 3 * LESSONS
+        assert {act.person_ref for act in acts.acts(connection, kinds=["badge_blocked"])} > {None, "person-1"}
+        assert sum(total.sessions for total in totals.person_totals(connection)) == 33
+
+
+def test_a_migration_goes_past_an_entry_that_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find it is for the examination after it, which puts the ledger aside."""
+    path = tmp_path / "data" / "kiosk.db"
+    old_database(path, 2, monkeypatch)
+    with tampering(path) as connection:
+        connection.execute("UPDATE ledger SET bytes = x'00ff' WHERE seq = 52")
+    with closing(open_writer(path)) as connection:
+        assert len(acts.acts(connection, limit=500)) == 3 * LESSONS - 1
