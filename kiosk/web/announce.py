@@ -39,6 +39,8 @@ class Event:
     """The reader that was tapped, for screens that answer only to some."""
     own: Mapping[str, Any] = field(default_factory=dict)
     """What only the screens of that reader learn: the visit's token, and what it opens."""
+    staff: bool = False
+    """For the live pages of the staff side, and only for them: they learn that something changed, not what."""
 
     def wire(self, own: bool = False) -> bytes:
         """The event's bytes; JSON escapes every newline, so one `data:` line holds it."""

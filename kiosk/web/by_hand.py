@@ -69,4 +69,4 @@ def close(session: int) -> BaseResponse:
     """Somebody has gone and forgot to tap."""
     if submit(CloseSession(session, account().user_ref)) is not None:
         flash(gettext("Closed."), "done")
-    return redirect(url_for("review.day"))
+    return redirect(url_for("board.show" if request.form.get("back") == "board" else "review.day"))

@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 import sqlite3
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -29,11 +30,15 @@ from kiosk.web.services import Services
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 MAX_STREAMS = 16
+MAX_STAFF = 8
+"""Of them: open boards on instructors' desks never keep a workshop's screen out."""
 MAX_BUFFER = 256 * 1024
 HEARTBEAT_S = 10.0
 STATUS_S = 1.0
 BOARD_PAUSE_S = 0.15
 """At most this often a new board: a busy minute must not render itself to death."""
+BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Not now: the same call again when the socket is ready."""
 RESUME_ROWS = 200
 BATCH_ROWS = 500
 
@@ -50,9 +55,13 @@ class _Stream:
     sock: socket.socket
     after: int | None
     readers: frozenset[str] | None
+    lasts: Callable[[], bool] | None = None
+    """Of the staff side: does its sign-in still last? None for a workshop screen."""
     pending: bytearray = field(default_factory=lambda: bytearray(HEADERS))
 
     def wants(self, event: Event) -> bool:
+        if event.staff or self.lasts is not None:
+            return event.staff and self.lasts is not None
         return event.reader is None or self.readers is None or event.reader in self.readers
 
     def owns(self, event: Event, claimed: frozenset[str]) -> bool:
@@ -106,16 +115,21 @@ class Feed:
         """Which screen is it? None where its device was not let in."""
         return screen_of_request(self._services.secret_key, address, cookies, asked)
 
-    def adopt(self, sock: socket.socket, after: int | None, screen: str = "") -> bool:
+    def adopt(
+        self, sock: socket.socket, after: int | None, screen: str = "", lasts: Callable[[], bool] | None = None
+    ) -> bool:
         """Takes over a connection whose request was read; `after` is the last entry its screen has seen.
 
-        False where there are streams enough: the connection is then still the caller's.
+        `lasts` makes it a stream of the staff side, which ends when it says no. False where there are streams enough:
+        the connection is then still the caller's.
         """
-        sock.setblocking(False)
         with self._lock:
-            if self._stopping or len(self._streams) + len(self._arrivals) >= MAX_STREAMS:
+            live = [*self._streams, *self._arrivals]
+            staff = sum(each.lasts is not None for each in live)
+            if self._stopping or len(live) >= MAX_STREAMS or (lasts is not None and staff >= MAX_STAFF):
                 return False
-            self._arrivals.append(_Stream(sock, after, self._readers.get(screen)))
+            sock.setblocking(False)
+            self._arrivals.append(_Stream(sock, after, self._readers.get(screen), lasts))
         self.wake()
         return True
 
@@ -207,7 +221,7 @@ class Feed:
         try:
             if stream.sock.recv(4096):
                 return True
-        except BlockingIOError:
+        except BLOCKED:
             return True
         except OSError:
             pass
@@ -228,7 +242,7 @@ class Feed:
         try:
             while stream.pending:
                 del stream.pending[: stream.sock.send(stream.pending)]
-        except BlockingIOError:
+        except BLOCKED:
             pass
         except OSError:
             self._drop(stream)
@@ -259,6 +273,9 @@ class Feed:
                 self._streams.add(stream)
                 self._selector.register(stream.sock, selectors.EVENT_READ, stream)
             after = stream.after
+            if stream.lasts is not None:
+                self._offer(stream, b"" if after == self._last else self._changed().wire())
+                continue
             events = self._read(lambda connection, after=after: self._missed(connection, after)) or []  # type: ignore[misc]
             events.append(self._announcer.status())
             self._offer(
@@ -274,6 +291,10 @@ class Feed:
             return []
         rows = self._reading(connection).entries(after, self._last)
         return [*self._answers(connection, rows, missed=True), self._board(connection)]
+
+    def _changed(self) -> Event:
+        """For the staff side, whose pages ask for themselves what they may see."""
+        return Event("changed", {}, self._last if self._last >= 0 else None, staff=True)
 
     def _board(self, connection: sqlite3.Connection) -> Event:
         self._warn_at_ms = self._announcer.next_warning_ms(connection)
@@ -304,18 +325,23 @@ class Feed:
             return []
 
     def _send_board(self) -> None:
-        board = self._read(self._board) if self._streams else None
+        board = self._read(self._board) if any(each.lasts is None for each in self._streams) else None
         self._board_dirty = self._connection is None
         self._board_after = monotonic() + (STATUS_S if self._board_dirty else BOARD_PAUSE_S)
         if board is not None:
             self._broadcast(board)
+        self._broadcast(self._changed())
 
     def _send_status(self, beat: bool) -> None:
         if not self._streams:
             return
-        if beat:
-            for stream in list(self._streams):
+        for stream in list(self._streams):
+            if stream.lasts is not None and not stream.lasts():
+                self._drop(stream)
+            elif beat:
                 self._offer(stream, b": still here\n\n")
+        if beat:
+            self._broadcast(self._changed())  # when a machine was heard last makes no entry
         event = self._announcer.status()
         # A machine's own reader that comes or goes makes no entry and no mark; it stands on the machine's card.
         readers = {name: reader.connected for name, reader in self._services.status().readers.items()}

@@ -2,69 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import session as cookie
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk import phrases
-from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done
+from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done, UndoReview
 from kiosk.domain.entries import REVIEW_REASONS
-from kiosk.domain.flags import QUESTIONED
+from kiosk.store import views, waiting
 from kiosk.store.schema import open_reader
+from kiosk.store.waiting import Only
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.machines import troubles
 from kiosk.web.reading import Reading
 from kiosk.web.review_items import Item, choices, items, worst_first
+from kiosk.web.review_words import history
+from kiosk.words import day as written_day
 from kiosk.words import parse_hours_minutes, words
 
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
-MAX_AT_ONCE = 500
+MAX_AT_ONCE = 200
+SHOWN_EXCEPTIONS = 50
+SHOWN_CLEAN = 100
+SHOWN_DECIDED = 50
+UNDO = "undo"
+"""In the sign-in's cookie: what its last gesture decided, and what was said of it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the page was asked to show."""
+
+    only: Only
+    oldest: bool
+    args: Mapping[str, str]
+    """The same as arguments of a link."""
+
+    @property
+    def day(self) -> str:
+        """The chosen date, or empty."""
+        return self.only.first_date or ""
 
 
 @review.get("", strict_slashes=False)
 def day() -> str:
-    """Yesterday, today, and whatever older still waits."""
+    """Whatever waits, and what was decided of yesterday's and today's sessions; or one day, one group."""
     return page({})
 
 
 def page(typed: Mapping[str, str]) -> str:
     """The list; `typed` is what somebody wrote into the form for hours by hand and has to mend."""
     services = services_of_app(current_app)
+    who = account()
     with closing(open_reader(services.database)) as connection:
         reading = Reading(connection, services.lab)
-        rows = reading.sessions_to_review(services.wall_ms())
         language = request_language(services)
-        shown = items(reading, rows, language, account().person_ref)
-        offered = choices(reading, language, account().person_ref) if account().decides else None
-    waiting = [each for each in shown if each.end and (each.review == "pending" or QUESTIONED in each.flags)]
-    clean = [each for each in waiting if not each.flags]
+        wanted = _wanted(reading)
+        flagged = waiting.exceptions(connection, wanted.only, SHOWN_EXCEPTIONS, oldest=wanted.oldest)
+        fine = waiting.clean(connection, wanted.only, SHOWN_CLEAN, oldest=wanted.oldest)
+        done = waiting.decided(connection, _decided_days(wanted, reading.local_date(services.wall_ms())), SHOWN_DECIDED)
+        exceptions = sorted(items(reading, flagged.rows, language, who, closely=True), key=worst_first)
+        clean = items(reading, fine.rows, language, who)
+        decided = items(reading, done.rows, language, who)
+        oldest_day = waiting.oldest_day(connection)
+        shown: dict[str, Any] = {
+            "choices": choices(reading, language, who.person_ref) if who.decides else None,
+            "groups": waiting.groups(connection),
+            "open": len(views.open_sessions(connection)),
+        }
     return render_template(
         "staff/review.html",
-        exceptions=sorted((each for each in waiting if each.flags), key=worst_first),
+        wanted=wanted,
+        programmes=[(each.id, each.title.in_language(language) or each.id) for each in services.lab.programmes],
+        exceptions=exceptions,
+        nexts=_nexts(exceptions),
+        exceptions_count=flagged.count,
         clean=clean,
+        clean_count=fine.count,
         approvable=sum(not each.own for each in clean),
-        open=[each for each in shown if not each.end],
-        decided=[each for each in shown if each.review != "pending" and QUESTIONED not in each.flags],
+        decided=decided,
+        decided_count=done.count,
+        counted=waiting.COUNTED,
+        oldest_day=written_day(oldest_day) if oldest_day else "",
         review_reasons=REVIEW_REASONS,
-        choices=offered,
         typed=typed,
+        undo=_last_gesture(),
         troubles=troubles(services, words(language)),
+        **shown,
     )
+
+
+def _wanted(reading: Reading) -> Wanted:
+    """The filters of the address; what they do not know is left out."""
+    try:
+        chosen = date.fromisoformat(request.args.get("day", "")).isoformat()
+    except ValueError:
+        chosen = ""
+    group = request.args.get("group", "")
+    programme = request.args.get("programme", "")
+    known = programme in {each.id for each in reading.lab.programmes}
+    oldest = request.args.get("order") == "oldest"
+    only = Only(chosen or None, chosen or None, group or None, programme if known else None)
+    said = {"day": chosen, "group": group, "programme": only.programme or "", "order": "oldest" if oldest else ""}
+    return Wanted(only, oldest, {name: value for name, value in said.items() if value})
+
+
+def _decided_days(wanted: Wanted, today: date) -> Only:
+    """Of the chosen day, else of yesterday and today."""
+    only = wanted.only
+    if only.first_date:
+        return only
+    return Only((today - timedelta(days=1)).isoformat(), today.isoformat(), only.group, only.programme)
+
+
+def _nexts(exceptions: Sequence[Item]) -> dict[int, str]:
+    """Where to go on after each: to the next one, from the last to the first that is left, then to the clean ones."""
+    open_to_me = [each.session for each in exceptions if not each.closed_to]
+    nexts = {}
+    for place, number in enumerate(open_to_me):
+        rest = [*open_to_me[place + 1 :], *open_to_me[:place]]
+        nexts[number] = f"s{rest[0]}" if rest else "clean"
+    return nexts
 
 
 @review.get("/<int:session>")
 def one(session: int) -> str:
-    """One session, decided or not."""
-    return render_template("staff/one.html", item=_item(session), review_reasons=REVIEW_REASONS)
+    """One session, decided or not, with everything that was decided on it so far."""
+    return _one(session, {})
+
+
+def _one(session: int, typed: Mapping[str, str]) -> str:
+    services = services_of_app(current_app)
+    language = request_language(services)
+    with closing(open_reader(services.database)) as connection:
+        reading = Reading(connection, services.lab)
+        row = reading.session(session)
+        if row is None:
+            abort(404)
+        (item,) = items(reading, [row], language, account(), closely=True)
+        steps = history(reading, session, words(language))
+    return render_template(
+        "staff/one.html", item=item, steps=steps, review_reasons=REVIEW_REASONS, typed=typed, undo=_last_gesture()
+    )
 
 
 @review.post("/<int:session>")
-def decide(session: int) -> BaseResponse:
-    """Approve, adjust or reject."""
+def decide(session: int) -> BaseResponse | tuple[str, int]:
+    """Approve, adjust or reject. What was typed stays where it cannot be."""
     decision = request.form.get("decision", "")
     if decision not in {"approved", "adjusted", "rejected"}:
         abort(400)
@@ -73,13 +165,14 @@ def decide(session: int) -> BaseResponse:
         reason = request.form.get("reason", "")
         if reason not in REVIEW_REASONS:
             flash(gettext("Choose a reason."), "refused")
-            return _back(session)
+            return _one(session, request.form), 422
     if decision == "adjusted":
-        credited_ms = parse_hours_minutes(request.form.get("credited", ""))
+        exactly = request.form.get("credited_ms", "")
+        credited_ms = int(exactly) if _number(exactly) else parse_hours_minutes(request.form.get("credited", ""))
         process = request.form.get("process") or None
         if credited_ms is None:
             flash(gettext("Write the credited time as hours and minutes, as in 2:05."), "refused")
-            return _back(session)
+            return _one(session, request.form), 422
     command = DecideSession(
         session=session,
         decision=decision,
@@ -89,28 +182,36 @@ def decide(session: int) -> BaseResponse:
         credited_ms=credited_ms,
         process=process,
     )
-    if submit(command) is not None:
-        said = {
-            "approved": gettext("Approved."),
-            "adjusted": gettext("Adjusted."),
-            "rejected": gettext("Rejected."),
-        }
-        flash(said[decision], "done")
-        return redirect(url_for("review.day"))
-    return _back(session)
+    if submit(command) is None:
+        return _one(session, request.form), 422
+    said = {"approved": gettext("Approved."), "adjusted": gettext("Adjusted."), "rejected": gettext("Rejected.")}
+    _remember(said[decision], (session,))
+    return _back()
 
 
 @review.post("/approve")
 def approve_clean() -> BaseResponse:
     """The clean ones that were left ticked, all or none."""
-    chosen = tuple(dict.fromkeys(int(each) for each in request.form.getlist("session") if each.isdecimal()))
+    chosen = _chosen()
     if not chosen:
         flash(gettext("No session was chosen."), "refused")
-    elif len(chosen) > MAX_AT_ONCE:
-        abort(400)
     elif submit(ApproveSessions(chosen, account().user_ref)) is not None:
-        flash(ngettext("%(num)s session approved.", "%(num)s sessions approved.", len(chosen)), "done")
-    return redirect(url_for("review.day"))
+        _remember(ngettext("%(num)s session approved.", "%(num)s sessions approved.", len(chosen)), chosen)
+    return _back()
+
+
+@review.post("/undo")
+def undo() -> BaseResponse:
+    """Takes back the decisions of one gesture: what stood before stands again, or the sessions wait anew."""
+    chosen = _chosen()
+    if not chosen:
+        flash(gettext("No session was chosen."), "refused")
+    elif submit(UndoReview(chosen, account().user_ref)) is not None:
+        _remember(ngettext("Taken back: %(num)s decision.", "Taken back: %(num)s decisions.", len(chosen)), ())
+        return _to_list(f"s{chosen[0]}")
+    else:
+        cookie.pop(UNDO, None)
+    return _back()
 
 
 def submit(command: Command) -> Done | None:
@@ -123,15 +224,40 @@ def submit(command: Command) -> Done | None:
         return None
 
 
-def _back(session: int) -> Response | BaseResponse:
-    return redirect(url_for("review.one", session=session))
+def _chosen() -> tuple[int, ...]:
+    chosen = tuple(dict.fromkeys(int(each) for each in request.form.getlist("session") if _number(each)))
+    if len(chosen) > MAX_AT_ONCE:
+        abort(400)
+    return chosen
 
 
-def _item(session: int) -> Item:
-    services = services_of_app(current_app)
-    with closing(open_reader(services.database)) as connection:
-        reading = Reading(connection, services.lab)
-        row = reading.session(session)
-        if row is None:
-            abort(404)
-        return items(reading, [row], request_language(services), account().person_ref, strips="all")[0]
+def _number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 15
+
+
+def _args() -> dict[str, Any]:
+    return {name: request.args[name] for name in ("day", "group", "programme", "order") if name in request.args}
+
+
+def _back() -> BaseResponse:
+    """To the list as it was narrowed, at the place where the work goes on."""
+    anchor = request.form.get("next", "")
+    known = anchor == "clean" or (anchor[:1] == "s" and _number(anchor[1:]))
+    return _to_list(anchor if known else None)
+
+
+def _to_list(anchor: str | None) -> BaseResponse:
+    return redirect(url_for("review.day", _anchor=anchor, **_args()))
+
+
+def _remember(said: str, decided: tuple[int, ...]) -> None:
+    """For the bar at the foot of the page: what was done, and what can be taken back by the same account."""
+    cookie[UNDO] = {"said": said, "sessions": list(decided)}
+
+
+def _last_gesture() -> Mapping[str, Any] | None:
+    """What there is to say and to take back; what cannot be taken back is said once."""
+    found: dict[str, Any] | None = cookie.get(UNDO)
+    if found is not None and not found["sessions"]:
+        cookie.pop(UNDO)
+    return found

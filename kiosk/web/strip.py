@@ -1,30 +1,43 @@
-"""The evidence strip: what the ledger says the machine did while a badge was on it."""
+"""The evidence strip: what the ledger says the machine did while a badge was on it, and how many others were there."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Protocol
 
-WIDTH = 1000
-"""The strip's width in its own units; the page stretches it."""
 LOOK_BACK = 5000
 """Entries searched for the state that held at the opening. Further back it is `unknown` for want of knowledge."""
 LATE_MS = 15 * 60_000
 """How long after the end an entry may still date itself back into the session (a confirmation that took its time)."""
+AT_ONCE = 1000
+FARTHEST = 20_000
+"""Entries after the opening that are looked at: more than the busiest workshop writes in the longest session."""
+SILENT, DOWN = "silent", "down"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The machine was in `state` from `start_ms` to `end_ms` (UTC, half open); `x`, `width` in units of the strip."""
+    """The machine was in `state` from `start_ms` to `end_ms` (UTC, half open)."""
 
     state: str
     start_ms: int
     end_ms: int
-    x: float
-    width: float
+    gap: str = ""
+    """Why nothing is known: `silent` (the machine), `down` (the kiosk); empty where the state is known."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the ledger tells of a closed session's time."""
+
+    segments: tuple[Segment, ...]
+    """Without holes; empty for a session without presence."""
+    still_here: tuple[int, ...]
+    """When somebody touched the idle warning, UTC."""
 
 
 class Stretch(Protocol):
@@ -40,50 +53,108 @@ class Stretch(Protocol):
     def end_ms(self) -> int | None: ...  # noqa: D102
 
 
+NOTHING = Evidence((), ())
+
+
 def segments(connection: sqlite3.Connection, session: Stretch) -> list[Segment]:
-    """The machine's states over a closed session, without gaps; empty for an open one or one without presence."""
+    """The machine's states over a closed session, without holes; empty for an open one or one without presence."""
+    return list(evidence(connection, session).segments)
+
+
+def evidence(connection: sqlite3.Connection, session: Stretch) -> Evidence:
+    """The machine's states over a closed session and the touches of its idle warning.
+
+    Reads the entries of the session's own time and no others: an old session costs what a new one does.
+    """
     start, end = session.start_ms, session.end_ms
     if end is None or end <= start:
-        return []
-    changes = [(start, _state_at_opening(connection, session))]
-    for at_ms, state in _changes(connection, session, end):
+        return NOTHING
+    changes = [(start, *_state_at_opening(connection, session))]
+    touched = []
+    for at_ms, state, gap in _happened(connection, session, end):
+        if state is None:
+            touched.append(at_ms)
+            continue
         # A change dated back replaces what was believed of the time after it.
         changes = [each for each in changes if each[0] < max(at_ms, start)] if at_ms <= changes[-1][0] else changes
-        changes.append((max(at_ms, start), state))
+        changes.append((max(at_ms, start), state, gap))
     shown: list[Segment] = []
-    scale = WIDTH / (end - start)
-    for (since, state), until in zip(changes, [each[0] for each in changes[1:]] + [end], strict=True):
+    for (since, state, gap), until in zip(changes, [each[0] for each in changes[1:]] + [end], strict=True):
         if until <= since:
             continue
-        if shown and shown[-1].state == state:
+        if shown and (shown[-1].state, shown[-1].gap) == (state, gap):
             since = shown.pop().start_ms  # noqa: PLW2901 - the same state goes on
-        shown.append(Segment(state, since, until, round((since - start) * scale, 2), round((until - since) * scale, 2)))
-    return shown
+        shown.append(Segment(state, since, until, gap))
+    return Evidence(tuple(shown), tuple(each for each in touched if start <= each < end))
 
 
-def _changes(connection: sqlite3.Connection, session: Stretch, end: int) -> list[tuple[int, str]]:
+def beside(connection: sqlite3.Connection, session: Stretch, local_date: str) -> list[tuple[int, int]]:
+    """When others were on the machine during a closed session: (start, end) each, never who."""
+    end = session.end_ms
+    if end is None:
+        return []
+    day = date.fromisoformat(local_date)
+    rows = connection.execute(
+        "SELECT start_ms, end_ms FROM sessions WHERE local_date BETWEEN ? AND ? AND machine = ? AND session <> ?"
+        " AND start_ms < ? AND (end_ms IS NULL OR end_ms > ?) ORDER BY start_ms",
+        (
+            (day - timedelta(days=1)).isoformat(),
+            (day + timedelta(days=1)).isoformat(),
+            session.machine,
+            session.session,
+            end,
+            session.start_ms,
+        ),
+    )
+    return [(max(left, session.start_ms), min(end if right is None else right, end)) for left, right in rows]
+
+
+def _happened(connection: sqlite3.Connection, session: Stretch, end: int) -> Iterator[tuple[int, str | None, str]]:
+    """(moment, state, gap) of each change before `end`, in the order of the ledger; no state for a touch."""
     opening = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (session.session,)).fetchone()
     if opening is None:
-        return []
-    at = json.loads(opening[0])["at"]
-    origins = {at["boot"]: session.start_ms - at["boot_ms"]}
-    found = []
-    rows = connection.execute(
-        "SELECT bytes FROM ledger WHERE seq > ? AND type IN ('state_changed', 'boot_started', 'session_closed')"
-        " ORDER BY seq",
-        (session.session,),
-    )
-    for (data,) in rows:
-        body = json.loads(data)
-        when = _utc(body.get("at") or body["stamp"], body["stamp"], origins)
-        if body["type"] == "boot_started":
-            last = body.get("last_alive")
-            found.append((_utc(last, body["stamp"], origins) if last else when, "unknown"))
-        elif body["type"] == "state_changed" and body["machine"] == session.machine and when < end:
-            found.append((when, body["state"]))
-        if _utc(body["stamp"], body["stamp"], origins) > end + LATE_MS:
-            break
-    return [each for each in found if each[0] < end]
+        return
+    body = json.loads(opening[0])
+    if "at" not in body:  # hours by hand happened at no reader
+        return
+    origins = {body["at"]["boot"]: session.start_ms - body["at"]["boot_ms"]}
+    for each in _entries(connection, session, origins, end + LATE_MS):
+        when = _utc(each.get("at") or each["stamp"], each["stamp"], origins)
+        if each["type"] == "boot_started":
+            last = each.get("last_alive")
+            died = _utc(last, each["stamp"], origins) if last else when
+            if died < end:
+                yield died, "unknown", DOWN
+            if died < when < end:
+                yield when, "unknown", SILENT
+        elif when < end:
+            state = each.get("state")
+            yield when, state, SILENT if state == "unknown" else ""
+
+
+def _entries(
+    connection: sqlite3.Connection, session: Stretch, origins: Mapping[str, int], until: int
+) -> Iterator[dict[str, Any]]:
+    """What may concern the session of the entries after its opening, until one is later than `until` (UTC)."""
+    machine = f'"machine":{json.dumps(session.machine, ensure_ascii=False)}'.encode()
+    this_one = f'"session":{session.session},'.encode()
+    (newest,) = connection.execute("SELECT coalesce(max(seq), -1) FROM ledger").fetchone()
+    newest = min(newest, session.session + FARTHEST)
+    for after in range(session.session, newest, AT_ONCE):
+        last = min(after + AT_ONCE, newest)
+        # Entries are canonical JSON, so the bytes tell whose they are, and only those are read.
+        rows = connection.execute(
+            "SELECT bytes FROM ledger WHERE seq > ? AND seq <= ? AND (type = 'boot_started'"
+            " OR (type = 'state_changed' AND instr(bytes, ?) > 0) OR (type = 'still_here' AND instr(bytes, ?) > 0))"
+            " ORDER BY seq",
+            (after, last, machine, this_one),
+        )
+        for (data,) in rows:
+            yield json.loads(data)
+        (data,) = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (last,)).fetchone()
+        stamp = json.loads(data)["stamp"]
+        if _utc(stamp, stamp, origins) > until:
+            return
 
 
 def _utc(at: Mapping[str, Any], stamp: Mapping[str, Any], origins: Mapping[str, int]) -> int:
@@ -95,16 +166,15 @@ def _utc(at: Mapping[str, Any], stamp: Mapping[str, Any], origins: Mapping[str, 
     return int(stamp["wall_ms"])
 
 
-def _state_at_opening(connection: sqlite3.Connection, session: Stretch) -> str:
-    rows = connection.execute(
-        "SELECT type, bytes FROM ledger WHERE seq < ? AND seq > ? AND type IN ('state_changed', 'boot_started')"
-        " ORDER BY seq DESC",
-        (session.session, session.session - LOOK_BACK),
-    )
-    for entry_type, data in rows:
-        if entry_type == "boot_started":
-            return "unknown"  # the kiosk was down: nothing from before it is known
-        body = json.loads(data)
-        if body["machine"] == session.machine:
-            return str(body["state"])
-    return "unknown"
+def _state_at_opening(connection: sqlite3.Connection, session: Stretch) -> tuple[str, str]:
+    """(state, gap) that held when the session opened."""
+    machine = f'"machine":{json.dumps(session.machine, ensure_ascii=False)}'.encode()
+    row = connection.execute(
+        "SELECT type, bytes FROM ledger WHERE seq < ? AND seq > ? AND (type = 'boot_started'"
+        " OR (type = 'state_changed' AND instr(bytes, ?) > 0)) ORDER BY seq DESC LIMIT 1",
+        (session.session, session.session - LOOK_BACK, machine),
+    ).fetchone()
+    if row is None or row[0] == "boot_started":
+        return "unknown", SILENT  # the kiosk was down, or nothing was ever heard
+    state = str(json.loads(row[1])["state"])
+    return state, SILENT if state == "unknown" else ""
