@@ -88,6 +88,8 @@ class RosterFile:
     problems: tuple[Problem, ...]
     columns: tuple[str, ...]
     """Those the file has; a person's other fields are emptied by an import."""
+    lines: tuple[int, ...]
+    """Where each of the rows stands."""
 
 
 def read_people(source: Source) -> tuple[tuple[PersonRow, ...], tuple[Problem, ...]]:
@@ -101,13 +103,15 @@ def read_roster(source: Source) -> RosterFile:
     table = TableReader(COLUMNS, REQUIRED, LONG)
     roster = _Roster(table)
     rows: list[PersonRow] = []
+    lines: list[int] = []
     for record in table.records(source):
         if len(rows) == MAX_PEOPLE:
             what = N_("there are more than %(count)s people, which would keep the readers waiting too long")
             table.report(record.line, "", what, N_("import them in several files"), count=MAX_PEOPLE)
             break
         rows.append(roster.read(record))
-    return RosterFile(tuple(rows), table.sorted_problems(), tuple(table.names))
+        lines.append(record.line)
+    return RosterFile(tuple(rows), table.sorted_problems(), tuple(table.names), tuple(lines))
 
 
 class _Roster:
@@ -222,8 +226,8 @@ class _Roster:
             return None
         except BadgeNumberError:
             what = N_("%(badge)s is no badge number")
-            remedy = N_("give 2 to 40 hexadecimal digits, an even count, such as 0F00448FB0")
-            self._report("badges", what, remedy, badge=shown(word))
+            remedy = N_("give 2 to 40 hexadecimal digits, an even count, such as %(example)s")
+            self._report("badges", what, remedy, badge=shown(word), example="0F00448FB0")
             return None
         code = unfit(uid)
         if code:

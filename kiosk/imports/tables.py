@@ -18,6 +18,8 @@ MAX_LETTERS = 200
 EMPTY = N_("it is empty")
 FILL_IN = N_("fill it in")
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of the text after it: no name needs it, and it makes another one of what is read."""
 _EXAMPLE = "#"
 
 
@@ -129,7 +131,7 @@ class TableReader:
 
     def _clean(self, line: int, column: str, cell: str) -> str:
         text = _normal(cell)
-        if any(unicodedata.category(letter) in _CONTROL for letter in text):
+        if any(unicodedata.category(letter) in _CONTROL or letter in _TURNING for letter in text):
             self.report(
                 line, column, N_("there is a control character in the text"), N_("type the text anew, in one line")
             )
