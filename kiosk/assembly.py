@@ -37,6 +37,7 @@ from kiosk.voice import Voice
 from lab_config.model import Lab, Mqtt
 
 if TYPE_CHECKING:
+    from kiosk.web.certificates import Certificate
     from kiosk.web.feed import Feed
     from kiosk.web.server import Server
     from kiosk.web.services import KioskStatus, SourceStatus
@@ -169,9 +170,11 @@ class Kiosk:
         # Imported now, after the capture runs: they cost a third of a second on a small machine.
         from kiosk.web.apps import create_kiosk_app, create_staff_app  # noqa: PLC0415
         from kiosk.web.feed import Feed  # noqa: PLC0415
-        from kiosk.web.server import Server, is_loopback, self_made_certificate  # noqa: PLC0415
+        from kiosk.web.server import Server  # noqa: PLC0415
         from kiosk.web.services import Services  # noqa: PLC0415
+        from kiosk.web.staff_door import StaffDoor  # noqa: PLC0415
 
+        certificate = self._certificate()
         services = Services(
             lab=self.lab,
             database=self.data / DATABASE,
@@ -181,23 +184,33 @@ class Kiosk:
             secret_key=_secret_key(self.data),
             simulate_tap=self.simulate_tap,
             roll_calls=self._roll_calls,
+            certificate=certificate,
         )
         self._feed = Feed(services)
         self._feed.start()
-        tls: tuple[Path, Path] | None = None
         web = self.lab.web
-        if web.tls_cert and web.tls_key:
-            tls = (Path(web.tls_cert), Path(web.tls_key))
-        elif not is_loopback(web.listen):
-            certificate, key, fingerprint = self_made_certificate(self.data)
-            log.warning("the staff side uses a certificate of its own; its SHA-256 fingerprint is %s", fingerprint)
-            tls = (certificate, key)
+        tls = None if certificate is None else (certificate.certificate, certificate.key)
+        staff = create_staff_app(services)
         self._servers = [
             Server(web.kiosk_listen, create_kiosk_app(services, self._feed), self._feed),
-            Server(web.listen, create_staff_app(services), tls=tls),
+            Server(web.listen, staff, self._feed, tls, StaffDoor(staff).admit),
         ]
         for server in self._servers:
             server.start()
+
+    def _certificate(self) -> Certificate | None:
+        """Of the staff side: the given one, its own where others than this machine may ask, or none."""
+        from kiosk.web.certificates import given_certificate, names_of, self_made_certificate  # noqa: PLC0415
+        from kiosk.web.server import is_loopback  # noqa: PLC0415 - see _start_web
+
+        web = self.lab.web
+        if web.tls_cert and web.tls_key:
+            return given_certificate(Path(web.tls_cert), Path(web.tls_key))
+        if is_loopback(web.listen):
+            return None
+        made = self_made_certificate(self.data, self.clock.wall_ms(), names_of(web.listen, web.public_url))
+        log.warning("the staff side uses a certificate of its own; its SHA-256 fingerprint is %s", made.fingerprint)
+        return made
 
     def _deliver(self, observation: Observation, on_stored: Callable[[], None] | None = None) -> None:
         if isinstance(observation, ReaderChanged):

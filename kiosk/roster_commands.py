@@ -193,10 +193,10 @@ class LinkUser:
 
 @dataclass(frozen=True)
 class SetPin:
-    """Replaces the PIN that an account's owner types at the panel, beside their badge; an argon2id hash."""
+    """Replaces the PIN that an account's owner types at the panel, beside their badge; an argon2id hash, or none."""
 
     name: str
-    pin_hash: str = field(repr=False)
+    pin_hash: str | None = field(repr=False)
     by: str = "console"
 
 

@@ -15,7 +15,7 @@ from web_fixtures import MINUTE, NOON, Listener, World, a_world
 
 from kiosk.web.apps import create_kiosk_app
 from kiosk.web.feed import MAX_STREAMS, Feed
-from kiosk.web.server import Server, is_loopback, self_made_certificate
+from kiosk.web.server import Server, is_loopback
 from kiosk.web.services import ReaderStatus
 
 
@@ -260,25 +260,6 @@ def test_from_commit_to_the_stream_takes_a_few_milliseconds(world: World, listen
         taken.append(time.perf_counter() - committed)
         world.open_by_person.clear()
     assert sorted(taken)[len(taken) // 2] < 0.02
-
-
-def test_a_listener_beyond_this_machine_speaks_tls_with_a_certificate_of_its_own(world: World, tmp_path: Path) -> None:
-    import ssl
-
-    certificate, key, fingerprint = self_made_certificate(tmp_path / "tls")
-    assert self_made_certificate(tmp_path / "tls")[2] == fingerprint
-    assert key.stat().st_mode & 0o777 == 0o600
-    assert len(fingerprint) == 95
-    server = Server("127.0.0.1:0", create_kiosk_app(world.services()), tls=(certificate, key))
-    server.start()
-    parts = urlsplit(server.address)
-    assert parts.scheme == "https"
-    context = ssl.create_default_context(cafile=str(certificate))
-    connection = http.client.HTTPSConnection("localhost", parts.port, context=context, timeout=5)
-    connection.request("GET", "/health")
-    assert connection.getresponse().status == 200
-    connection.close()
-    server.stop()
 
 
 @pytest.mark.parametrize(

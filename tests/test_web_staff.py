@@ -73,7 +73,7 @@ def test_the_right_password_opens_the_review(client: FlaskClient) -> None:
 
 
 def test_without_an_account_there_is_only_the_login(client: FlaskClient) -> None:
-    assert client.get("/review/").headers["Location"] == "/login?next=%2Freview%2F"
+    assert client.get("/review/").headers["Location"] == "/login?next=/review/"
 
 
 @pytest.mark.parametrize("name", ["bauyrzhan", "nobody", "gone", "off", "x" * 1000])

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 
-from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done, PersonRow
+from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSession, Done, NoteAct, PersonRow
 from kiosk.proofs import canonical
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
@@ -101,6 +101,8 @@ class World:
     now_ms: int = NOON + 150 * MINUTE
     status: KioskStatus = field(default_factory=lambda: KioskStatus(recording=True, broker=True))
     commands: list[Command] = field(default_factory=list)
+    """What the pages asked of the clerk, but for what they only noted."""
+    noted: list[NoteAct] = field(default_factory=list)
     refuse: str | None = None
     taps: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[type, Callable[[Any], Done]] = field(default_factory=dict)
@@ -270,6 +272,9 @@ class World:
     # --- what the pages may ask
 
     def submit(self, command: Command) -> Done:
+        if isinstance(command, NoteAct):
+            self.noted.append(command)
+            return Done()
         if self.refuse is not None:
             raise CommandRefused(self.refuse)
         self.commands.append(command)

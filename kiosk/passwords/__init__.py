@@ -18,6 +18,7 @@ SHORTEST = 10
 LONGEST = 200
 SHORTEST_PIN = 4
 LONGEST_PIN = 8
+LONGEST_ACCOUNT = 64
 SHORTEST_NAME = 4
 """An account's or a lab's word that is shorter may be anywhere in a password."""
 OWN_LETTERS = 5
@@ -85,6 +86,12 @@ def pin_weakness(digits: str) -> str | None:
         return COMMON
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(digits)}
     return WALK if steps in ({1}, {9}) else None
+
+
+def fits_account(name: str) -> bool:
+    """May an account have this name? Up to 64 characters that can be seen, without spaces."""
+    seen = not any(letter.isspace() or unicodedata.category(letter)[0] == "C" for letter in name)
+    return 0 < len(name) <= LONGEST_ACCOUNT and seen
 
 
 def hash_password(secret: str) -> str:

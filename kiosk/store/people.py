@@ -312,8 +312,8 @@ def link_user(connection: sqlite3.Connection, name: str, person_ref: str) -> boo
     return connection.execute("UPDATE users SET person_ref = ? WHERE name = ?", (person_ref, name)).rowcount == 1
 
 
-def set_pin(connection: sqlite3.Connection, name: str, pin_hash: str) -> bool:
-    """Replace the hash of an account's PIN; False where there is no such account."""
+def set_pin(connection: sqlite3.Connection, name: str, pin_hash: str | None) -> bool:
+    """Replace the hash of an account's PIN, or take it away; False where there is no such account."""
     return connection.execute("UPDATE users SET pin_hash = ? WHERE name = ?", (pin_hash, name)).rowcount == 1
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import abort, current_app, request
+from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.phrases import N_
 from kiosk.web.apps import account
+from kiosk.web.login import turned_away
 
 ROLES = ("instructor", "lead", "admin", "auditor")
 EVERYBODY = frozenset(ROLES)
@@ -22,6 +23,11 @@ HEADS = frozenset({"lead", "admin"})
 ADMINS = frozenset({"admin"})
 OPEN = frozenset({"static", "login.ask", "login.enter", "common.home", "common.language"})
 """Without an account."""
+BEFORE_OWN_PASSWORD = frozenset({"password.ask", "password.change", "login.leave"})
+"""What an account may open whose password somebody else made."""
+
+BY_THEMSELVES = frozenset({"board.live", "jobs.state"})
+"""What a page asks for without a person's doing: it keeps no sign-in alive."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,22 @@ class Room:
 ROOMS: Mapping[str, Room] = {
     "common": Room(EVERYBODY, frozenset()),
     "login": Room(EVERYBODY, EVERYBODY),
+    "password": Room(EVERYBODY, EVERYBODY),
+    "settings": Room(EVERYBODY, EVERYBODY),
+    "accounts": Room(ADMINS, ADMINS),
+    "backups": Room(ADMINS, ADMINS),
+    "audit": Room(frozenset({"lead", "admin", "auditor"}), frozenset()),
     "review": Room(EVERYBODY, TEACHERS),
     "by_hand": Room(EVERYBODY, TEACHERS),
+    "board": Room(EVERYBODY, TEACHERS),
     "screens": Room(OFFICE, OFFICE),
     "people": Room(EVERYBODY, OFFICE),
+    "imports": Room(OFFICE, OFFICE),
+    "programmes": Room(EVERYBODY, frozenset()),
+    "programme_import": Room(HEADS, HEADS),
     "machines": Room(EVERYBODY, TEACHERS),
+    "reports": Room(EVERYBODY, EVERYBODY),  # a file is made, and nothing changes
+    "jobs": Room(EVERYBODY, EVERYBODY),
     "sync": Room(EVERYBODY, frozenset()),
     "briefings": Room(EVERYBODY, frozenset()),
     "briefing": Room(TEACHERS, TEACHERS),
@@ -64,11 +81,16 @@ class Link:
 
 MENU = (
     Link("review.day", N_("Review")),
+    Link("board.show", N_("Board")),
     Link("people.roster", N_("People")),
     Link("briefings.show", N_("Briefings")),
     Link("machines.show", N_("Machines and readers")),
+    Link("programmes.show", N_("Programmes")),
+    Link("reports.choose", N_("Reports")),
     Link("sync.show", N_("Sync")),
+    Link("audit.show", N_("Who did what")),
     Link("screens.show", N_("Screens")),
+    Link("settings.show", N_("Settings")),
 )
 
 
@@ -83,12 +105,13 @@ def allowed(endpoint: str, method: str) -> frozenset[str]:
 
 
 def guard() -> BaseResponse | None:
-    """Before every request of the staff side: an account first, then the right role."""
+    """Before every request of the staff side: an account first, then a password of one's own, then the right role."""
     if request.endpoint is None or request.endpoint in OPEN:
         return None
     if not account().is_authenticated:
-        found: BaseResponse = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
-        return found
+        return turned_away()
+    if account().must_change and request.endpoint not in BEFORE_OWN_PASSWORD:
+        return redirect(url_for("password.ask"), 303)
     if account().role not in allowed(request.endpoint, request.method):
         abort(403)
     return None
@@ -96,4 +119,6 @@ def guard() -> BaseResponse | None:
 
 def menu() -> list[Link]:
     """What the signed-in account may open, in order."""
+    if account().must_change:
+        return []
     return [each for each in MENU if account().role in allowed(each.endpoint, "GET")]

@@ -32,7 +32,7 @@ QUEUE_S = 5.0
 LONGEST_DEVICE = 300
 
 IDLE, TOO_LONG, ELSEWHERE, PASSWORD, CLOSED, LEFT = "idle", "too_long", "elsewhere", "password", "closed", "left"
-"""Why a sign-in is over: unused, after half a day, by another device, by a new password, with the account, by leaving."""
+"""Why a sign-in is over: unused, half a day old, by another device, by a new password, with its account, by leaving."""
 
 
 class Account(UserMixin):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -15,32 +17,41 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk import phrases, words
 from kiosk.phrases import N_
-from kiosk.store import people
-from kiosk.store.schema import open_reader
-from kiosk.web.accounts import Account, SignIns, Throttle
+from kiosk.store import acts, people
+from kiosk.store.schema import StoreError, open_reader
+from kiosk.web.accounts import CLOSED, HOUR_S, Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
 from kiosk.web.board import static_folder
 from kiosk.web.feed import Feed
+from kiosk.web.jobs import FOLDER as JOBS_FOLDER
+from kiosk.web.jobs import Jobs
 from kiosk.web.reading import disk_is_away, today
-from kiosk.web.server import BODY_LIMIT
+from kiosk.web.server import BODY_LIMIT, is_loopback
 from kiosk.web.services import Services
 from lab_config.model import LANGUAGES
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), bluetooth=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
+        "magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
+    ),
 }
+STRICT_TRANSPORT = "max-age=31536000"
 LANGUAGE_COOKIE = "sheber_language"
 YEAR_S = 365 * 24 * 3600
+MOST_RECALLED = 1000
 
 ERROR_WORDS = {
     400: (N_("This request was not understood"), N_("Go back, load the page again and repeat.")),
-    403: (N_("Not for this account"), N_("Your account may look but not decide.")),
+    403: (N_("Not for this account"), N_("Your role may not do this. Nothing was changed.")),
     404: (N_("There is no such page"), N_("Check the address.")),
     405: (N_("There is no such page"), N_("Check the address.")),
     413: (N_("Too large"), N_("Send less at once.")),
@@ -50,6 +61,12 @@ ERROR_WORDS = {
     ),
     503: (N_("Busy at the moment"), N_("Wait a little and try again.")),
 }
+
+OLD_PAGE = (
+    N_("This page is from before you signed in"),
+    N_("Nothing was changed. Go back: what you typed is still there. Copy it, load the page again and repeat."),
+)
+"""A form whose token belongs to another sign-in."""
 
 
 def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
@@ -71,16 +88,9 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
 
 def create_staff_app(services: Services) -> Flask:
     """The instructors' side: everything behind an account."""
-    from kiosk.web.access import guard, menu  # noqa: PLC0415 - they know this module
-    from kiosk.web.briefing_hold import briefing  # noqa: PLC0415
-    from kiosk.web.briefings import briefings  # noqa: PLC0415
-    from kiosk.web.by_hand import by_hand  # noqa: PLC0415
-    from kiosk.web.delivery import delivery  # noqa: PLC0415
-    from kiosk.web.login import login  # noqa: PLC0415
-    from kiosk.web.machines import machines  # noqa: PLC0415
-    from kiosk.web.pair import screens  # noqa: PLC0415
-    from kiosk.web.people import people as people_pages  # noqa: PLC0415
-    from kiosk.web.review import review  # noqa: PLC0415
+    from kiosk.web.access import BY_THEMSELVES, guard, menu  # noqa: PLC0415 - they know this module
+    from kiosk.web.staff_rooms import STAFF_ROOMS  # noqa: PLC0415
+    from kiosk.web.uploads import expect_large_body  # noqa: PLC0415
 
     app = _plain_app(services)
     app.config.update(
@@ -90,13 +100,16 @@ def create_staff_app(services: Services) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # lives as long as the sign-in, which ends by itself
     )
     app.session_interface = _SecureWhereTls()
+    app.before_request(expect_large_body)  # before the token is looked for in the form
     CSRFProtect(app)  # type: ignore[no-untyped-call]
-    sign_ins = SignIns()
+    sign_ins, throttle = SignIns(), Throttle()
+    recall_failures(services, throttle)
     app.extensions["sheber"] = {
         "services": services,
         "sign_ins": sign_ins,
-        "throttle": Throttle(),
+        "throttle": throttle,
         "pairing_throttle": Throttle(),
+        "jobs": Jobs(services.database.parent / JOBS_FOLDER),
     }
     manager = LoginManager(app)  # type: ignore[no-untyped-call]
     manager.login_view = "login.ask"
@@ -104,19 +117,34 @@ def create_staff_app(services: Services) -> Flask:
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def _load(token: str) -> Account | None:
-        name = sign_ins.name_of(token)
-        return find_account(services, token, name) if name is not None else None
+        name = sign_ins.name_of(token, used=request.endpoint not in BY_THEMSELVES)
+        found = find_account(services, token, name) if name is not None else None
+        if name is not None and found is None:
+            sign_ins.end(token, CLOSED)
+        return found
 
     @app.errorhandler(CSRFError)
     def _csrf(_error: CSRFError) -> tuple[str, int]:
-        return error_page(400), 400
+        return error_page(400, OLD_PAGE if request.form.get("csrf_token") else None), 400
 
     @app.after_request
     def _private(response: Response) -> Response:
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
+        if request.is_secure and _lasting_tls(services):
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         return response
 
+    app.before_request(guard)
+    app.context_processor(lambda: {"menu": menu() if account().is_authenticated else []})
+    app.register_blueprint(_common_pages())
+    for room in STAFF_ROOMS:
+        app.register_blueprint(room)
+    return app
+
+
+def _common_pages() -> Blueprint:
+    """The first page, and the choice of a language."""
     common = Blueprint("common", __name__)
 
     @common.get("/")
@@ -127,22 +155,12 @@ def create_staff_app(services: Services) -> Flask:
     def language(code: str) -> BaseResponse:
         response = redirect(local_path(request.args.get("next", "")))
         if code in LANGUAGES:
-            response.set_cookie(LANGUAGE_COOKIE, code, max_age=YEAR_S, httponly=True, samesite="Lax")
+            response.set_cookie(
+                LANGUAGE_COOKIE, code, max_age=YEAR_S, httponly=True, samesite="Lax", secure=request.is_secure
+            )
         return response
 
-    app.before_request(guard)
-    app.context_processor(lambda: {"menu": menu() if account().is_authenticated else []})
-    app.register_blueprint(common)
-    app.register_blueprint(login)
-    app.register_blueprint(screens)
-    app.register_blueprint(review)
-    app.register_blueprint(by_hand)
-    app.register_blueprint(people_pages)
-    app.register_blueprint(machines)
-    app.register_blueprint(briefings)
-    app.register_blueprint(briefing)
-    app.register_blueprint(delivery)
-    return app
+    return common
 
 
 def find_account(services: Services, token: str, name: str) -> Account | None:
@@ -154,7 +172,7 @@ def find_account(services: Services, token: str, name: str) -> Account | None:
         connection.close()
     if user is None or not usable(services, user):
         return None
-    return Account(token, user.user_ref, user.name, user.role, user.person_ref)
+    return Account(token, user.user_ref, user.name, user.role, user.person_ref, user.must_change)
 
 
 def usable(services: Services, user: people.User) -> bool:
@@ -174,11 +192,38 @@ def local_path(target: str) -> str:
     return target if plain and target.isprintable() else url_for("common.home")
 
 
+def recall_failures(services: Services, throttle: Throttle) -> None:
+    """Whoever guessed before a restart goes on waiting: the last hour's wrong passwords, as they were noted."""
+    now_ms = services.wall_ms()
+    with suppress(StoreError, sqlite3.Error), closing(open_reader(services.database)) as connection:
+        failed = acts.acts(
+            connection, limit=MOST_RECALLED, kinds=("sign_in_failed",), first_ms=now_ms - round(HOUR_S * 1000)
+        )
+        names = {user.user_ref: user.name for user in people.users(connection)}
+        throttle.recall(
+            (names[each.by], max(0, now_ms - each.at_ms) / 1000) for each in reversed(failed) if each.by in names
+        )
+
+
+def _lasting_tls(services: Services) -> bool:
+    """May a browser be told to ask this host by TLS only, for a year?
+
+    Not with a certificate of our own making, which it would then refuse for good. Nor where the workshop's screens are
+    served on the same host without TLS: the word is for every port.
+    """
+    made = services.certificate
+    return made is not None and not made.self_made and is_loopback(services.lab.web.kiosk_listen)
+
+
 class _SecureWhereTls(SecureCookieSessionInterface):
-    """The session cookie is `Secure` exactly where the request came by TLS."""
+    """The session cookie is `Secure`, and bound to this host by its name, exactly where the request came by TLS."""
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return bool(request.is_secure)
+
+    def get_cookie_name(self, app: Flask) -> str:
+        name = super().get_cookie_name(app)
+        return f"__Host-{name}" if request.is_secure else name
 
 
 def _plain_app(services: Services) -> Flask:
@@ -226,13 +271,13 @@ def _plain_app(services: Services) -> Flask:
     return app
 
 
-def error_page(code: int) -> str:
-    """A plain page that says what is the matter and what to do; never a traceback."""
+def error_page(code: int, said: tuple[str, str] | None = None) -> str:
+    """A plain page that says what is the matter and what to do (`said`, else by the code); never a traceback."""
     try:
         status = HTTPStatus(code)
     except ValueError:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-    headline, remedy = ERROR_WORDS.get(code) or ERROR_WORDS[400 if status < 500 else 500]
+    headline, remedy = said or ERROR_WORDS.get(code) or ERROR_WORDS[400 if status < 500 else 500]
     return render_template("error.html", code=code, headline=headline, remedy=remedy)
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import logging
-import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from cheroot.connections import ConnectionManager
-from cheroot.server import HTTPConnection
+from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Gateway_10
 from cheroot.wsgi import Server as WSGIServer
-
-from kiosk.store.faults import disk_fault
-from kiosk.store.files import keep_file
 
 if TYPE_CHECKING:
     from kiosk.web.feed import Feed
@@ -30,16 +24,40 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 THREADS = 6
 BODY_LIMIT = 1024 * 1024
+LARGE_BODIES = {b"/people/import": 20 * 1024 * 1024, b"/programmes/import": 20 * 1024 * 1024}
+"""Where a file is handed in (contract, section 10: imports 20 MB), form and all."""
 HEADER_LIMIT = 32 * 1024
+PIECE = 64 * 1024
 IO_TIMEOUT_S = 10
 FEED_PATH = b"/feed"
 MAX_DIGITS = 15
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Door = Callable[[str], Callable[[], bool] | None]
+"""Given a request's cookies: tells from then on whether its sign-in lasts; None where it may not look."""
+
+
+class _Request(HTTPRequest):
+    """A request with a limit by its path. What nobody read of its body is passed over in pieces."""
+
+    def read_request_headers(self) -> bool:
+        if not super().read_request_headers():  # type: ignore[no-untyped-call]
+            return False
+        if int(self.inheaders.get(b"Content-Length", 0)) > LARGE_BODIES.get(self.path, BODY_LIMIT):
+            self.simple_response("413 Request Entity Too Large", "Send less at once.")
+            return False
+        return True
+
+    def send_headers(self) -> None:
+        if not self.close_connection and not self.chunked_read:  # cheroot would take the rest into memory at once
+            while getattr(self.rfile, "remaining", 0) > 0 and self.rfile.read(min(PIECE, self.rfile.remaining)):
+                pass
+        super().send_headers()
 
 
 class _Connection(HTTPConnection):
     """A connection whose socket can be given away: then its end here says nothing to the client."""
 
+    RequestHandlerClass = _Request
     given_away = False
 
     def close(self) -> None:
@@ -47,7 +65,8 @@ class _Connection(HTTPConnection):
             super().close()
             return
         self.rfile.close()
-        self.socket.close()  # our copy of the descriptor only: no shutdown, the stream lives on in the feed
+        if not isinstance(self.socket, ssl.SSLSocket):  # that one cannot be copied, so it is the feed's itself
+            self.socket.close()  # our copy of the descriptor only: no shutdown, the stream lives on in the feed
 
 
 class _PatientConnections(ConnectionManager):
@@ -63,7 +82,11 @@ class _PatientConnections(ConnectionManager):
 
 
 class _LazyTLS(BuiltinSSLAdapter):
-    """The handshake happens in the worker that first reads, never in the thread that accepts."""
+    """TLS 1.2 and later. The handshake happens in the worker that first reads, never in the thread that accepts."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        super().__init__(str(certificate), str(key))
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
 
     def wrap(self, sock: socket.socket) -> tuple[socket.socket, dict[str, str]]:
         wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -83,13 +106,18 @@ class _Gateway(Gateway_10):
         after = self.req.inheaders.get(b"Last-Event-Id", b"").decode("latin-1") or query.get("after", [""])[0]
         self.req.close_connection = True
         cookies = self.req.inheaders.get(b"Cookie", b"").decode("latin-1")
-        screen = feed.screen_of(self.req.conn.remote_addr or "", cookies, query.get("screen", [""])[0])
-        if screen is None:
+        door: Door | None = self.req.server.door
+        asked = query.get("screen", [""])[0]
+        screen = feed.screen_of(self.req.conn.remote_addr or "", cookies, asked) if door is None else ""
+        lasts = door(cookies) if door is not None else None
+        if screen is None or (door is not None and lasts is None):
             self._refuse(b"403 Forbidden")
             return
-        taken = self.req.conn.socket.dup()
-        if not feed.adopt(taken, _number(after), screen):
-            taken.close()
+        held = self.req.conn.socket
+        taken = held if isinstance(held, ssl.SSLSocket) else held.dup()
+        if not feed.adopt(taken, _number(after), screen, lasts):
+            if taken is not held:
+                taken.close()
             self._refuse(b"503 Service Unavailable")
             return
         # Headers and events are written by the feed; cheroot must add nothing after this.
@@ -110,10 +138,11 @@ class _Cheroot(WSGIServer):
     """Cheroot with our gateway, our patience and our log."""
 
     ConnectionClass = _Connection
-    max_request_body_size = BODY_LIMIT
+    max_request_body_size = max(LARGE_BODIES.values())
     max_request_header_size = HEADER_LIMIT
     version = "Sheber"
     feed: Feed | None = None
+    door: Door | None = None
 
     def prepare(self) -> None:
         super().prepare()
@@ -127,19 +156,28 @@ class _Cheroot(WSGIServer):
 
 
 class Server:
-    """One listener in its own threads. `tls` is a pair of files: certificate and key."""
+    """One listener in its own threads. `tls` is a pair of files: certificate and key.
+
+    With a `door` its live streams are the staff side's, which last as long as their sign-ins.
+    """
 
     def __init__(
-        self, listen: str, app: Application, feed: Feed | None = None, tls: tuple[Path, Path] | None = None
+        self,
+        listen: str,
+        app: Application,
+        feed: Feed | None = None,
+        tls: tuple[Path, Path] | None = None,
+        door: Door | None = None,
     ) -> None:
         self._cheroot = _Cheroot(
             _host_and_port(listen), app, numthreads=THREADS, max=THREADS, timeout=IO_TIMEOUT_S, request_queue_size=64
         )
         self._cheroot.gateway = _Gateway
         self._cheroot.feed = feed
+        self._cheroot.door = door
         self._tls = tls is not None
         if tls is not None:
-            self._cheroot.ssl_adapter = _LazyTLS(str(tls[0]), str(tls[1]))
+            self._cheroot.ssl_adapter = _LazyTLS(*tls)
         self._thread = threading.Thread(target=self._cheroot.serve, name=f"web {listen}", daemon=True)
 
     def start(self) -> None:
@@ -172,63 +210,3 @@ def is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def is_whole(path: Path) -> bool:
-    """Is it there, and not the empty rest of a write that a power cut ended?"""
-    return path.exists() and path.stat().st_size > 0
-
-
-def self_made_certificate(folder: Path) -> tuple[Path, Path, str]:
-    """The certificate and key in `folder`, made when they are not there, and the SHA-256 fingerprint to show.
-
-    Its dates are fixed: a kiosk may make it while its clock is still wrong. Where the disk takes nothing it lives in
-    memory, for this run: the staff side must say that nothing is recorded.
-    """
-    from cryptography import x509  # noqa: PLC0415 - costs 40 ms of every start and is rarely needed
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    certificate_path, key_path = folder / "web.crt", folder / "web.key"
-    if not (is_whole(certificate_path) and is_whole(key_path)):
-        host = socket.gethostname()
-        names = [x509.DNSName(host), x509.DNSName(f"{host}.local"), x509.DNSName("localhost")]
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:64])])
-        key = ec.generate_private_key(ec.SECP256R1())
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(datetime(2024, 1, 1, tzinfo=UTC))
-            .not_valid_after(datetime(2049, 12, 31, tzinfo=UTC))
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        # A key without its certificate is made anew, never the other way round.
-        with suppress(OSError):
-            certificate_path.unlink(missing_ok=True)
-        key_path = _kept(key_path, secret)
-        certificate_path = _kept(certificate_path, made.public_bytes(serialization.Encoding.PEM))
-    der = x509.load_pem_x509_certificate(certificate_path.read_bytes()).public_bytes(serialization.Encoding.DER)
-    digest = hashlib.sha256(der).hexdigest().upper()
-    return certificate_path, key_path, ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
-
-
-def _kept(path: Path, data: bytes) -> Path:
-    """`path` with `data` in it, or a path in memory where the disk takes nothing."""
-    try:
-        keep_file(path, data)
-    except OSError as error:
-        if disk_fault(error, path.parent) is None:
-            raise
-        LOG.warning("%s could not be kept: %s; it is made anew at the next start", path, error.strerror)
-        handle = os.memfd_create(path.name)
-        os.write(handle, data)
-        return Path(f"/proc/self/fd/{handle}")
-    return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kiosk.commands import Command, Done
 from kiosk.roll_call import RollCalls
+from kiosk.web.certificates import Certificate
 from kiosk.web.pairings import Pairings
 from kiosk.web.visits import Visits
 from lab_config.model import Lab
@@ -83,3 +84,5 @@ class Services:
     """Screens that wait to be let in: they ask on the kiosk's listener, an instructor confirms on the staff side."""
     roll_calls: RollCalls = field(default_factory=RollCalls, repr=False)
     """Which readers a briefing is being held at."""
+    certificate: Certificate | None = None
+    """What the staff side shows to browsers; `None` where it listens without TLS."""
