@@ -74,7 +74,7 @@ class _Writer:
     def legible(self, text: str) -> str:
         """What the font can show: marks of direction and controls are gone, letters that it has not are marked."""
         return "".join(
-            letter if ord(letter) in self.known else NO_GLYPH
+            " " if unicodedata.category(letter) == "Zs" else letter if ord(letter) in self.known else NO_GLYPH
             for letter in unicodedata.normalize("NFC", text).replace("\t", " ").replace("\n", " ")
             if unicodedata.category(letter) not in {"Cf", "Cc", "Mn"}
         )

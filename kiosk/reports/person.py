@@ -195,6 +195,16 @@ class _Record:
             sum(each.waiting_ms for each in of_it),
         )
 
+    def _references(self) -> Iterator[str]:
+        """Theirs, and of the rows that turned out to be the same person: the log has hours under each."""
+        yield self._person.person_ref
+        yield from (
+            ref
+            for (ref,) in self._connection.execute(
+                "SELECT person_ref FROM people WHERE merged_into = ? ORDER BY person_ref", (self._person.person_ref,)
+            )
+        )
+
     def notes(self, made_at: str) -> Iterator[str]:
         """How to read it, and how somebody else can verify it."""
         say = self._words.gettext
@@ -206,7 +216,7 @@ class _Record:
         yield say("Waiting: credited by the machine's record, not yet approved by an instructor.")
         ledger = Ledger(self._connection)
         yield say("Log of the workshop: %(log)s", log=ledger.origin)
-        yield say("The person in this log: %(ref)s", ref=self._person.person_ref)
+        yield say("The person in this log: %(ref)s", ref=", ".join(self._references()))
         note = ledger.newest_checkpoint()
         if note is None:
             yield say("The log has no signed checkpoint yet.")
