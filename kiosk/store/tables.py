@@ -222,7 +222,7 @@ _ACTS = (
     SELECT
         seq AS id,
         type AS kind,
-        coalesce(CAST(json_extract(entry, '$.stamp.wall_ms') AS INTEGER), 0) AS wall_ms,
+        max(0, coalesce(CAST(json_extract(entry, '$.stamp.wall_ms') AS INTEGER), 0)) AS wall_ms,
         coalesce(json_extract(entry, '$.stamp.synced'), 0) AS synced,
         json_extract(entry, '$.by') AS "by",
         coalesce(json_extract(entry, '$.person_ref'), json_extract(entry, '$.record.person_ref')) AS person_ref,
@@ -265,19 +265,25 @@ _ACTS = (
         THEN type NOT IN ('clock_anchored', 'session_closed') OR json_extract(entry, '$.by') IS NOT NULL
         ELSE 0 END
     """,
-    # A clock that is not synchronised shows what it likes: such an act counts as no earlier than the one before it.
+    # A clock that is not synchronised shows what it likes: such an act, negative at first, then counts as no earlier
+    # than the one before it.
     """
     INSERT INTO acts (id, at_ms, kind, "by", person_ref, session, machine, subject)
-    SELECT id, max(wall_ms) OVER (PARTITION BY era ORDER BY id), kind, "by", person_ref, session, machine, subject
-    FROM (SELECT *, count(nullif(synced, 0)) OVER (ORDER BY id) AS era FROM ledger_acts)
+    SELECT id, iif(synced, wall_ms, -1 - wall_ms), kind, "by", person_ref, session, machine, subject FROM ledger_acts
+    """,
+    """
+    UPDATE acts SET at_ms = (
+        SELECT max(iif(era.at_ms < 0, -1 - era.at_ms, era.at_ms)) FROM acts AS era
+        WHERE era.id <= acts.id AND era.id >= coalesce(
+            (SELECT known.id FROM acts AS known WHERE known.id < acts.id AND known.at_ms >= 0
+             ORDER BY known.id DESC LIMIT 1), 0)
+    ) WHERE +at_ms < 0
     """,
     "CREATE INDEX acts_at ON acts (at_ms)",
     "CREATE INDEX acts_kind ON acts (kind, at_ms)",
     'CREATE INDEX acts_by ON acts ("by", kind, at_ms) WHERE "by" IS NOT NULL',
     "CREATE INDEX acts_person ON acts (person_ref, at_ms) WHERE person_ref IS NOT NULL",
     "CREATE INDEX acts_session ON acts (session, id) WHERE session IS NOT NULL",
-    # Decisions that were taken back wait again; they are few.
-    "CREATE INDEX sessions_undone ON sessions (local_date) WHERE decided_reason = 'undone'",
     # A blocked badge's entry does not say whose it was.
     """
     UPDATE acts SET person_ref = (

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiosk.domain.entries import UNDONE
 from kiosk.store import views
 from kiosk.store.views import SessionView
 
@@ -19,11 +18,9 @@ HISTORY_ROWS = 100
 # The plus keeps the search from the index of ends, which has every session.
 _PENDING = "review = 'pending' AND +end_ms IS NOT NULL"
 _FLAGGED, _CLEAN = f"{_PENDING} AND flags <> '[]'", f"{_PENDING} AND flags = '[]'"
-_TAKEN_BACK = f"decided_reason = '{UNDONE}' AND review = 'rejected'"
 _QUESTIONED = "session IN (SELECT session FROM questions) AND review <> 'pending' AND end_ms IS NOT NULL"
 
 _DECIDED = "review <> 'pending' AND session NOT IN (SELECT session FROM questions)"
-_DECIDED += f" AND coalesce(decided_reason, '') <> '{UNDONE}'"
 
 
 @dataclass(frozen=True)
@@ -51,40 +48,34 @@ class Waiting:
 
 
 def exceptions(connection: sqlite3.Connection, only: Only, limit: int, *, oldest: bool = False) -> Waiting:
-    """Closed sessions that an instructor must look at: flagged, questioned since a decision, or taken back.
+    """Closed sessions that an instructor must look at: flagged and waiting, or questioned since a decision.
 
     Whom somebody waits for an answer to comes first; of the rest the newest, which are still remembered (or the oldest,
     where that is asked for).
     """
     asked = _ids(connection, _QUESTIONED, only, limit, oldest=True)
-    rest = [
-        *_ids(connection, _TAKEN_BACK, only, limit, oldest=oldest),
-        *_ids(connection, _FLAGGED, only, limit, oldest=oldest),
-    ]
-    rest.sort(reverse=not oldest)
-    wanted = list(dict.fromkeys(session for _, session in [*asked, *rest]))[:limit]
-    count = sum(_count(connection, which, only) for which in (_FLAGGED, _TAKEN_BACK, _QUESTIONED))
-    both = _count(connection, f"{_TAKEN_BACK} AND {_QUESTIONED}", only)
-    return Waiting(_rows(connection, wanted), count - both)
+    rest = _ids(connection, _FLAGGED, only, limit, oldest=oldest)
+    count = sum(_count(connection, which, only) for which in (_FLAGGED, _QUESTIONED))
+    return Waiting(_rows(connection, [*asked, *rest][:limit]), count)
 
 
 def clean(connection: sqlite3.Connection, only: Only, limit: int, *, oldest: bool = False) -> Waiting:
     """Closed sessions with nothing to look at; the newest (or the oldest) `limit`."""
     found = _ids(connection, _CLEAN, only, limit, oldest=oldest)
-    return Waiting(_rows(connection, [session for _, session in found]), _count(connection, _CLEAN, only))
+    return Waiting(_rows(connection, found), _count(connection, _CLEAN, only))
 
 
 def decided(connection: sqlite3.Connection, only: Only, limit: int) -> Waiting:
     """Sessions that were decided and do not wait again, the latest `limit`."""
     found = _ids(connection, _DECIDED, only, limit, oldest=False)
-    return Waiting(_rows(connection, [session for _, session in found]), _count(connection, _DECIDED, only))
+    return Waiting(_rows(connection, found), _count(connection, _DECIDED, only))
 
 
 def waits(connection: sqlite3.Connection, row: SessionView) -> bool:
     """Must somebody decide on it (again)?"""
     if row.end_ms is None:
         return False
-    if row.review == "pending" or row.decided_reason == UNDONE:
+    if row.review == "pending":
         return True
     return connection.execute("SELECT 1 FROM questions WHERE session = ?", (row.session,)).fetchone() is not None
 
@@ -132,19 +123,17 @@ def _narrowed(only: Only) -> tuple[str, dict[str, str | None]]:
     }
 
 
-def _ids(
-    connection: sqlite3.Connection, which: str, only: Only, limit: int, *, oldest: bool
-) -> list[tuple[tuple[str, int], int]]:
-    """((local date, start), session), the newest or oldest first."""
+def _ids(connection: sqlite3.Connection, which: str, only: Only, limit: int, *, oldest: bool) -> list[int]:
+    """The sessions, the newest or oldest first."""
     clauses, values = _narrowed(only)
     turn = "" if oldest else " DESC"
     # The words are those of this module; what somebody asked for is handed in.
     rows = connection.execute(
-        f"SELECT local_date, start_ms, session FROM sessions WHERE {which}{clauses}"  # noqa: S608
+        f"SELECT session FROM sessions WHERE {which}{clauses}"  # noqa: S608
         f" ORDER BY local_date{turn}, start_ms{turn}, session{turn} LIMIT :limit",
         values | {"limit": limit},
     )
-    return [((day, start_ms), session) for day, start_ms, session in rows]
+    return [session for (session,) in rows]
 
 
 def _count(connection: sqlite3.Connection, which: str, only: Only) -> int:

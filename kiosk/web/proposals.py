@@ -93,13 +93,14 @@ def _signal_lost(row: SessionView, segments: Sequence[Segment], counts: Collecti
         for before, gap, after in zip(segments, segments[1:], segments[2:], strict=False)
         if gap.gap and {before.state, after.state} <= {*counts} and gap.end_ms - gap.start_ms <= BRIDGE_MS
     ]
-    more_ms = min(sum(each.end_ms - each.start_ms for each in bridged), row.unverified_ms)
+    silent_ms = sum(each.end_ms - each.start_ms for each in bridged)
+    more_ms = min(silent_ms, row.unverified_ms, row.presence_ms - row.credited_ms)
     # Time that was shared with others is not one's own to add to.
     if more_ms > 0 and not row.uncredited.get("shared"):
         return Proposal(
             ADJUST,
             "bridged",
-            credited_ms=min(row.credited_ms + more_ms, row.presence_ms),
+            credited_ms=row.credited_ms + more_ms,
             reason="equipment_fault",
             since_ms=bridged[0].start_ms,
             until_ms=bridged[-1].end_ms,

@@ -159,7 +159,7 @@ def closed_to(row: SessionView, who: Account, *, questioned: bool) -> str:
     """Why this account may not decide on it: `own`, or `lead` where another has and nobody asked since; else empty."""
     if who.person_ref is not None and who.person_ref == row.person_ref:
         return "own"
-    fresh = row.review == "pending" or row.decided_by == who.user_ref or questioned
+    fresh = row.review == "pending" or row.decided_by in {who.user_ref, who.person_ref} or questioned
     return "" if fresh or who.role == "lead" else "lead"
 
 
