@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kiosk import phrases
-from kiosk.domain.entries import UNDONE
 from kiosk.reports.hours import Part, Tick, parts, untold
 from kiosk.reports.period import Period
 from kiosk.reports.source import Source, full_name
@@ -50,9 +49,7 @@ def _row(source: Source, person: Person, part: Part) -> Row:
     words = source.words
     row = views.session(source.connection, part.session)
     assert row is not None, "the same reading that found it sees it"
-    taken_back = row.review == "rejected" and row.decided_reason == UNDONE
-    review = "pending" if taken_back else row.review
-    decided = review != "pending" and row.decided_at_ms is not None
+    decided = row.review != "pending" and row.decided_at_ms is not None
     return (
         part.day,
         f"{clock_time(part.start_ms, source.zone)}–{clock_time(part.end_ms, source.zone)}",
@@ -62,7 +59,7 @@ def _row(source: Source, person: Person, part: Part) -> Row:
         part.approved_ms,
         part.waiting_ms or None,
         words.gettext(phrases.EVIDENCE[row.evidence]) if row.evidence in phrases.EVIDENCE else row.evidence,
-        words.gettext(phrases.REVIEWS[review]),
+        words.gettext(phrases.REVIEWS[row.review]),
         source.decider(row.decided_by) if decided else None,
         local(row.decided_at_ms, source.zone).date() if decided and row.decided_at_ms is not None else None,
     )

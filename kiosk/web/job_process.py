@@ -11,7 +11,6 @@ import logging
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -75,4 +74,6 @@ def _say(said: BinaryIO, **words: object) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints talks to the log, not to who waits
+    main(os.fdopen(0, "rb"), output)
