@@ -170,6 +170,15 @@ def open_sessions(connection: sqlite3.Connection) -> list[SessionView]:
     return _all(connection.execute(f"{_SELECT} WHERE end_ms IS NULL ORDER BY start_ms, session"))
 
 
+def machine_sessions(connection: sqlite3.Connection, machine: str, first_date: str, limit: int) -> list[SessionView]:
+    """The newest sessions on a machine that began on that local date or later, at most `limit`, newest first."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE machine = ? AND local_date >= ? ORDER BY local_date DESC, start_ms DESC LIMIT ?",
+        (machine, first_date, limit),
+    )
+    return _all(rows)
+
+
 def pending_sessions(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
     """The closed sessions of these local dates that wait for an instructor, by start."""
     rows = connection.execute(

@@ -114,7 +114,6 @@ def show() -> str:
         group=group,
         briefing=briefing,
         titles=titles(said),
-        endpoints=current_app.view_functions,
         may_hold=account().role in allowed("briefing.form", "GET"),
     )
 

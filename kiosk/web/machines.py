@@ -1,10 +1,12 @@
-"""`/machines`: how every machine's source and every reader is doing. It shows and changes nothing."""
+"""`/machines`: how every machine's source and every reader is doing, and what ran this week and the last."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +16,9 @@ from flask import Blueprint, current_app, render_template
 from firmware_bridge.probe.rhythm import too_short
 from kiosk import phrases
 from kiosk.phrases import N_
+from kiosk.store import totals
 from kiosk.store.schema import open_reader
+from kiosk.web import charts
 from kiosk.web.apps import request_language, services_of_app
 from kiosk.web.board import machine_name
 from kiosk.web.delivery_standing import late
@@ -61,13 +65,6 @@ class ReaderRow:
     rejected: Sequence[tuple[str, int]]
 
 
-def behind_an_account() -> None:
-    """Every account may look."""
-
-
-machines.before_request(behind_an_account)
-
-
 @machines.get("", strict_slashes=False)
 def show() -> str:
     """All machines and all readers, as of now."""
@@ -75,13 +72,32 @@ def show() -> str:
     language = words(request_language(services))
     status = services.status()
     with closing(open_reader(services.database)) as connection:
-        states = Reading(connection, services.lab).machine_states()
+        reading = Reading(connection, services.lab)
+        states = reading.machine_states()
+        weeks = [_week(reading, back, language) for back in (0, 7)]
     return render_template(
         "staff/machines.html",
+        weeks=weeks,
         machines=[machine_row(services, status, each, states, language) for each in services.lab.machines],
         readers=[reader_row(services.lab, status, each, language) for each in services.lab.readers],
         broker=status.broker,
     )
+
+
+def _week(reading: Reading, back_days: int, language: Words) -> charts.Stacked:
+    """The week that began so many days before this one's Monday: each machine's time with somebody on it, by state."""
+    today = reading.local_date(services_of_app(current_app).wall_ms())
+    monday = today - timedelta(days=today.weekday() + back_days)
+    last = monday + timedelta(days=6)
+    by_machine: dict[str, Counter[str]] = {}
+    for each in totals.machine_days(reading.connection, monday.isoformat(), last.isoformat()):
+        by_machine.setdefault(each.machine, Counter())[each.state] += each.ms
+    rows = [
+        charts.Row(machine_name(reading.lab, machine.id, language), list(by_machine[machine.id].items()))
+        for machine in reading.lab.machines
+        if machine.id in by_machine
+    ]
+    return charts.stacked(rows, phrases.STATES, academic_hour_ms=reading.lab.academic_hour_ms)
 
 
 def machine_row(

@@ -13,7 +13,7 @@ from kiosk.web.imports import imports
 from kiosk.web.job_pages import jobs
 from kiosk.web.live_board import board
 from kiosk.web.login import login
-from kiosk.web.machines import machines
+from kiosk.web.machine_page import machines
 from kiosk.web.own_password import password
 from kiosk.web.pair import screens
 from kiosk.web.people import people as people_pages
