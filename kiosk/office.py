@@ -77,7 +77,7 @@ def rebuild(data: Path) -> RebuildReport:
                             outbox.put(connection, seq, enterprise, session.recorded_as, session.id)
                 with undisturbed():
                     project(connection, state)
-            snapshot.rows_written(connection)
+            snapshot.rows_written(connection, anew=True)
         after = beside.submit(_derived, database)
         snapshot.keep(snapshot.place(database), state, Ledger(connection).root())
         return RebuildReport(state.size, len(state.sessions), after.result() == was)

@@ -124,12 +124,12 @@ class Memory:
         return state, held
 
 
-def rows_written(connection: sqlite3.Connection) -> None:
-    """All rows are now what this program makes of the entries. The caller commits.
+def rows_written(connection: sqlite3.Connection, *, anew: bool = False) -> None:
+    """All rows are now what this program makes of the entries, all of them made just now or not. The caller commits.
 
     Of another program's, those that no state is needed for are made here.
     """
-    if get_meta(connection, _ROWS_BY) != program():
+    if not anew and get_meta(connection, _ROWS_BY) != program():
         acts.make_anew(connection)
         totals.make_anew(connection)
     put_meta(connection, _ROWS_BY, program())

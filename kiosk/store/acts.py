@@ -71,15 +71,22 @@ class Act(NamedTuple):
 
 
 _COLUMNS = 'id, at_ms, kind, "by", person_ref, session, machine, subject'
-# A synchronised clock begins an era; within one that is not, no act is earlier than the one before it.
+# What a clock that was not synchronised showed is negative here, until the next statement.
 _FILL = f"""
     INSERT INTO acts ({_COLUMNS})
-    SELECT id, max(shown_ms, iif(era, shown_ms, :floor_ms)), kind, "by", person_ref, session, machine, subject
-    FROM (
-        SELECT *, max(wall_ms) OVER (PARTITION BY era ORDER BY id) AS shown_ms
-        FROM (SELECT *, count(nullif(synced, 0)) OVER (ORDER BY id) AS era FROM ledger_acts WHERE id >= :first)
-    )
+    SELECT id, iif(synced, wall_ms, -1 - wall_ms), kind, "by", person_ref, session, machine, subject
+    FROM ledger_acts WHERE id >= ?
 """  # noqa: S608 - names of our own
+# It shows what it likes: such an act counts as no earlier than the one before it. In the order of the rows, so that the
+# one before is known already; the plus keeps to it.
+_DATE = """
+    UPDATE acts SET at_ms = (
+        SELECT max(iif(era.at_ms < 0, -1 - era.at_ms, era.at_ms)) FROM acts AS era
+        WHERE era.id <= acts.id AND era.id >= coalesce(
+            (SELECT known.id FROM acts AS known WHERE known.id < acts.id AND known.at_ms >= 0
+             ORDER BY known.id DESC LIMIT 1), 0)
+    ) WHERE +at_ms < 0 AND id >= ?
+"""
 # A blocked badge's entry does not say whose it was.
 _WHOSE_BADGE = """
     UPDATE acts SET person_ref = (
@@ -186,9 +193,8 @@ def note(
 
 def follow(connection: sqlite3.Connection, seq: int) -> None:
     """Add the acts that the ledger tells from entry `seq` on; none of them is there yet. The caller commits."""
-    floor = connection.execute("SELECT at_ms FROM acts WHERE id < ? ORDER BY id DESC LIMIT 1", (seq,)).fetchone()
-    connection.execute(_FILL, {"first": seq, "floor_ms": floor[0] if floor else -(1 << 63)})
-    connection.execute(_WHOSE_BADGE, (seq,))
+    for statement in (_FILL, _DATE, _WHOSE_BADGE):
+        connection.execute(statement, (seq,))
 
 
 def make_anew(connection: sqlite3.Connection) -> None:

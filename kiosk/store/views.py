@@ -127,17 +127,18 @@ def made_anew(connection: sqlite3.Connection) -> Iterator[None]:
 
     So are the totals, and what the ledger alone tells.
     """
-    clear(connection)
     indexes = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'sessions' AND sql IS NOT NULL"
+        "SELECT name, sql FROM sqlite_master"
+        " WHERE type = 'index' AND tbl_name IN ('sessions', 'acts') AND sql IS NOT NULL"
     ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
+    clear(connection)
     with totals.added_up_at_the_end(connection):
         yield
+    acts.make_anew(connection)
     for _, sql in indexes:
         connection.execute(sql)
-    acts.make_anew(connection)
 
 
 def session(connection: sqlite3.Connection, session_id: int) -> SessionView | None:
