@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
@@ -86,8 +88,8 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
     return app
 
 
-def create_staff_app(services: Services) -> Flask:
-    """The instructors' side: everything behind an account."""
+def create_staff_app(services: Services, now: Callable[[], float] = monotonic) -> Flask:
+    """The instructors' side: everything behind an account. Sign-ins and throttles go by `now`, in seconds."""
     from kiosk.web.access import BY_THEMSELVES, guard, menu  # noqa: PLC0415 - they know this module
     from kiosk.web.staff_rooms import STAFF_ROOMS  # noqa: PLC0415
     from kiosk.web.uploads import expect_large_body  # noqa: PLC0415
@@ -102,13 +104,13 @@ def create_staff_app(services: Services) -> Flask:
     app.session_interface = _SecureWhereTls()
     app.before_request(expect_large_body)  # before the token is looked for in the form
     CSRFProtect(app)  # type: ignore[no-untyped-call]
-    sign_ins, throttle = SignIns(), Throttle()
+    sign_ins, throttle = SignIns(now), Throttle(now)
     recall_failures(services, throttle)
     app.extensions["sheber"] = {
         "services": services,
         "sign_ins": sign_ins,
         "throttle": throttle,
-        "pairing_throttle": Throttle(),
+        "pairing_throttle": Throttle(now),
         "jobs": Jobs(services.database.parent / JOBS_FOLDER),
     }
     manager = LoginManager(app)  # type: ignore[no-untyped-call]
