@@ -1,56 +1,28 @@
-"""The roster and a person's page: what staff see there, and what becomes of what they change."""
+"""The roster and a person's page: what staff see there, and who sees it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from test_web_staff import sign_in, token
-from web_fixtures import HOUR, MINUTE, NOON, World, a_review_day, a_world, ref
+from people_fixtures import a_college, change, one, page, send
+from test_web_staff import sign_in
+from web_fixtures import HOUR, MINUTE, NOON, World, a_review_day, ref
 from werkzeug.test import TestResponse
 
-from kiosk.commands import (
-    AssignBadge,
-    Command,
-    Done,
-    EnrolSeen,
-    ErasePerson,
-    GiveConsent,
-    GrantQualification,
-    MergePeople,
-    NoteAct,
-    PersonRow,
-    RecordContract,
-    RetireBadge,
-    SavePerson,
-    SignCompetency,
-    WithdrawConsent,
-)
+from kiosk.commands import PersonRow
 from kiosk.store import learners, people
-from kiosk.store.people import User
 from kiosk.store.schema import write
 from kiosk.web.apps import create_staff_app
-from kiosk.web.people_changes import meant
 from kiosk.web.people_frame import age_on
-from lab_config.model import Competency
-
-ENGLISH = {"Accept-Language": "en"}
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with a_world(tmp_path) as made:
-        with write(made.connection):
-            admin = people.user_by_name(made.connection, "lead")
-            assert admin is not None
-            people.add_user(
-                made.connection,
-                User(ref("admin"), "admin", "admin", admin.password_hash, None, None, NOON, True),
-            )
+    with a_college(tmp_path) as made:
         yield made
 
 
@@ -59,32 +31,8 @@ def client(world: World) -> FlaskClient:
     return create_staff_app(world.services()).test_client()
 
 
-def page(client: FlaskClient, path: str = "/people", language: str = "en") -> TestResponse:
-    return client.get(path, headers={"Accept-Language": language}, follow_redirects=True)
-
-
-def send(client: FlaskClient, path: str, follow: bool = True, **fields: object) -> TestResponse:
-    form = {"csrf_token": token(page(client)), **fields}
-    return client.post(path, data=form, headers=ENGLISH, follow_redirects=follow)
-
-
-def one(person: str, rest: str = "") -> str:
-    return f"/people/{ref(person)}{rest}"
-
-
-def asked(world: World) -> list[Command]:
-    """What the clerk was asked, but for the notes of who signed in."""
-    return [each for each in world.commands if not isinstance(each, NoteAct)]
-
-
 def names(answer: TestResponse) -> list[str]:
     return re.findall(r'<td class="person"><a href="[^"]+"><bdi>([^<]+)</bdi>', answer.text)
-
-
-def change(world: World, person: str, **columns: Any) -> None:
-    with write(world.connection):
-        for column, value in columns.items():
-            world.connection.execute(f"UPDATE people SET {column} = ? WHERE person_ref = ?", (value, ref(person)))
 
 
 # --- the roster ------------------------------------------------------------------------------------------------------
@@ -254,247 +202,6 @@ def test_joining_is_for_leads_and_erasing_for_administrators(
 ) -> None:
     sign_in(client, name)
     assert page(client, one("p1", path)).status_code == status
-
-
-# --- changes ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def skilled(tmp_path: Path) -> Iterator[World]:
-    from dataclasses import replace
-
-    from web_fixtures import invented_lab, text
-
-    lab = invented_lab()
-    skill = Competency("CNC-a", "CNC3", text("Сызбаны оқиды", "Читает чертёж", "Reads drawings"))
-    programme = replace(lab.programmes[0], competencies=(skill,))
-    with a_world(tmp_path, programmes=(programme,)) as made:
-        yield made
-
-
-def test_a_competency_is_signed_from_here(skilled: World) -> None:
-    client = create_staff_app(skilled.services()).test_client()
-    sign_in(client)
-    answer = send(client, one("p1", "/sign/CNC-a"), follow=False, level="2", note=" neat ")
-    assert answer.headers["Location"].endswith("#skill-CNC-a")
-    assert asked(skilled) == [SignCompetency(ref("p1"), "CNC-a", 2, ref("bauyrzhan"), "neat", "web")]
-
-
-def test_every_signature_stays_visible_with_who_and_when(skilled: World) -> None:
-    rows = tuple(
-        learners.SignOffRow(
-            100 + n, ref("p1"), "cnc-operator", "CNC3", "CNC-a", level, ref("bauyrzhan"), NOON, "web", None, None
-        )
-        for n, level in enumerate((1, 2))
-    )
-    with write(skilled.connection):
-        learners.put_person(skilled.connection, learners.PersonRecord(ref("p1"), (), rows, ()))
-    client = create_staff_app(skilled.services()).test_client()
-    sign_in(client)
-    shown = page(client, one("p1")).text
-    assert shown.index("</svg>alone</span>") < shown.index("29.10.2026, 12:00") < shown.index("<b>with help</b>")
-    assert "<bdi>Ахметов Бауыржан Сапарұлы</bdi> · in the office" in shown
-
-
-def test_what_was_typed_stays_where_the_clerk_says_no(skilled: World) -> None:
-    client = create_staff_app(skilled.services()).test_client()
-    sign_in(client)
-    skilled.refuse = "not_recording"
-    answer = send(client, one("p1", "/sign/CNC-a"), level="2", note="neat work")
-    assert answer.status_code == 422
-    assert 'value="neat work"' in answer.text
-    assert "The kiosk records nothing now." in answer.text
-
-
-def test_without_a_level_nothing_is_signed(skilled: World) -> None:
-    client = create_staff_app(skilled.services()).test_client()
-    sign_in(client)
-    assert "Choose a level." in send(client, one("p1", "/sign/CNC-a"), level="7", note="x").text
-    assert asked(skilled) == []
-
-
-def test_a_qualification_is_granted_with_a_last_day_or_for_ever(client: FlaskClient, world: World) -> None:
-    sign_in(client)
-    send(client, one("p1", "/grant"), qualification="briefing:cnc", until="2027-10-29")
-    send(client, one("p1", "/grant"), qualification="qualification:mill", until="")
-    by = ref("bauyrzhan")
-    assert asked(world) == [
-        GrantQualification("p1", "briefing:cnc", "2027-10-29", by),
-        GrantQualification("p1", "qualification:mill", None, by),
-    ]
-    assert "That is no day." in send(client, one("p1", "/grant"), qualification="x", until="31.02.2027").text
-
-
-def test_consent_and_contract_become_dated_entries(client: FlaskClient, world: World) -> None:
-    sign_in(client)
-    send(client, one("p1", "/consent"), enterprise="ent-steel", until="2027-06-30")
-    send(client, one("p1", "/consent/withdraw"), enterprise="ent-steel")
-    send(client, one("p1", "/contract"), enterprise="e", first="2026-09-01", last="", number="Д-1", personnel_number="")
-    by = ref("bauyrzhan")
-    assert asked(world) == [
-        GiveConsent("p1", "ent-steel", "2027-06-30", by),
-        WithdrawConsent("p1", "ent-steel", by),
-        RecordContract("p1", "e", "2026-09-01", None, "Д-1", None, by),
-    ]
-
-
-def test_a_card_is_given_as_seen_or_by_its_number_and_blocked_by_reference(client: FlaskClient, world: World) -> None:
-    world.answers[EnrolSeen] = lambda _: Done((), {"badge_ref": "b", "refused": [{"seq": 1}]})
-    sign_in(client)
-    said = send(client, one("p1", "/badge/seen"), reader="door", replace="1").text
-    send(client, one("p1", "/badge/number"), number="0F00448FB0")
-    send(client, one("p1", "/badge/block"), badge=ref("67003B51C6"))
-    send(client, one("p1", "/badge/block"), badge=ref("67003B51C7"))  # another's
-    by = ref("bauyrzhan")
-    assert asked(world) == [
-        EnrolSeen("door", "p1", by, True),
-        AssignBadge("0F00448FB0", "p1", by),
-        RetireBadge(ref("67003B51C6"), by),
-    ]
-    assert "It was refused 1 time before" in said
-
-
-def test_an_unknown_card_at_a_reader_is_offered_by_its_place_and_minute(client: FlaskClient, world: World) -> None:
-    world.happens(
-        "tap_refused",
-        reader="door",
-        badge_ref="f" * 16,
-        person_ref=None,
-        machine=None,
-        reason="unknown_badge",
-        at={},
-        missing=[],
-        count=1,
-    )
-    world.now_ms += 3 * MINUTE
-    sign_in(client)
-    shown = page(client, one("p1")).text
-    assert "Unknown card at: door <small>3 minutes ago</small>" in shown
-
-
-@pytest.mark.parametrize(
-    ("typed", "uid", "why"),
-    [
-        ("67003B51C6", "67003B51C6", ""),
-        ("0003887558", "67003B51C6", ""),
-        ("0003887559", None, "No reader has seen a card"),
-        ("hello", None, "That is no number of a card."),
-        ("", None, "That is no number of a card."),
-        ("08AABBCC", None, "another number each time"),
-    ],
-)
-def test_a_number_is_what_a_reader_sends_or_what_is_printed(
-    client: FlaskClient, typed: str, uid: str | None, why: str
-) -> None:
-    with client.application.test_request_context("/", headers=ENGLISH):
-        found, said = meant(typed, ["67003B51C6"])
-    assert found == uid
-    assert why in said
-
-
-def test_two_cards_that_fit_a_printed_number_are_not_guessed_between(client: FlaskClient) -> None:
-    with client.application.test_request_context("/", headers=ENGLISH):
-        found, said = meant("0003887558", ["67003B51C6", "01003B51C6"])
-    assert found is None
-    assert "Several cards" in said
-
-
-# --- the form --------------------------------------------------------------------------------------------------------
-
-TYPED = {
-    "person_id": "p77",
-    "role": "apprentice",
-    "surname": " Әбіл ",
-    "given": "Дана",
-    "patronymic": "",
-    "group": "ТМ-21",
-    "language": "kk",
-    "birth_date": "2009-03-04",
-    "programme": "cnc-operator",
-    "personnel_number": "S-9",
-}
-
-
-def test_somebody_new_is_saved_as_a_roster_would(client: FlaskClient, world: World) -> None:
-    world.answers[SavePerson] = lambda _: Done((), ref("p1"))
-    sign_in(client)
-    answer = send(client, "/people/new", follow=False, **TYPED)
-    assert answer.headers["Location"] == one("p1")
-    row = PersonRow(
-        "p77", "apprentice", "Әбіл", "Дана", None, "ТМ-21", True, "kk", "2009-03-04", "cnc-operator", None, "S-9"
-    )
-    assert asked(world) == [SavePerson(row, ref("bauyrzhan"), new=True)]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("person_id", "p 77"),
-        ("person_id", ""),
-        ("surname", ""),
-        ("surname", "А" * 250),
-        ("given", "a\x07b"),
-        ("birth_date", "2009-02-31"),
-        ("language", "tlh"),
-        ("role", "king"),
-    ],
-)
-def test_a_field_that_cannot_be_says_so_beside_itself_and_keeps_the_rest(
-    client: FlaskClient, world: World, field: str, value: str
-) -> None:
-    sign_in(client)
-    answer = send(client, "/people/new", **{**TYPED, field: value})
-    assert answer.status_code == 422
-    assert f'id="wrong-{field}"' in answer.text
-    assert 'value="ТМ-21"' in answer.text
-    assert asked(world) == []
-
-
-def test_a_change_keeps_what_has_entries_of_its_own(client: FlaskClient, world: World) -> None:
-    change(world, "p1", enterprise="ent-steel", contract="Д-1", consent_until="2027-06-30")
-    sign_in(client)
-    assert 'value="Сериков"' in page(client, one("p1", "/edit")).text
-    send(client, one("p1", "/edit"), **{**TYPED, "person_id": "other", "role": "instructor", "active": "yes"})
-    (command,) = asked(world)
-    assert isinstance(command, SavePerson)
-    row = command.row
-    assert (row.person_id, row.role, row.surname, row.new if hasattr(row, "new") else None) == (
-        "p1",
-        "apprentice",
-        "Әбіл",
-        None,
-    )
-    assert (row.enterprise, row.contract, row.consent_until, row.active) == ("ent-steel", "Д-1", "2027-06-30", True)
-
-
-# --- joining and erasing ---------------------------------------------------------------------------------------------
-
-
-def test_two_rows_are_seen_side_by_side_before_they_are_joined(client: FlaskClient, world: World) -> None:
-    world.worked("p1", "mill-1", NOON, NOON + 2 * HOUR)
-    world.worked("p2", "mill-1", NOON + 3 * HOUR, NOON + 4 * HOUR)
-    sign_in(client, "lead")
-    found = send(client, one("p1", "/merge/find"), query="ким")
-    assert one("p1", f"/merge/{ref('p2')}") in found.text
-    shown = page(client, one("p1", f"/merge/{ref('p2')}")).text
-    assert [f"{hours}:00 h" in shown for hours in (1, 2, 3)] == [True] * 3
-    send(client, one("p1", f"/merge/{ref('p2')}"), keep=ref("p2"))
-    assert asked(world) == [MergePeople("p2", "p1", ref("lead"))]
-
-
-def test_nobody_is_joined_with_themselves_or_without_a_choice(client: FlaskClient, world: World) -> None:
-    sign_in(client, "lead")
-    assert page(client, one("p1", f"/merge/{ref('p1')}")).status_code == 404
-    assert "Choose which of the two stays." in send(client, one("p1", f"/merge/{ref('p2')}"), keep="x").text
-    assert asked(world) == []
-
-
-def test_an_erasure_wants_the_id_typed(client: FlaskClient, world: World) -> None:
-    sign_in(client, "admin")
-    assert "Nothing was erased." in send(client, one("p1", "/erase"), person_id="p2").text
-    assert asked(world) == []
-    send(client, one("p1", "/erase"), person_id=" p1 ")
-    assert asked(world) == [ErasePerson("p1", ref("admin"))]
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

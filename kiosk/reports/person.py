@@ -55,23 +55,24 @@ class _Record:
     def _said(self, text: LocalText | None, fallback: str) -> str:
         return (text.in_language(self._words.language) if text is not None else "") or fallback
 
-    def _line(self, label: str, value: str | None) -> Iterator[str]:
-        if value:
-            yield f"{label}: {value}"
-
     def who(self) -> Iterator[str]:
-        """Whose record this is."""
+        """Whose record this is, in a few lines."""
         say, person, lab = self._words.gettext, self._person, self._lab
         yield " ".join(part for part in (person.surname, person.given, person.patronymic) if part)
-        yield from self._line(say("Date of birth"), day(person.birth_date) if person.birth_date else None)
-        yield from self._line(say("Group"), person.group)
-        yield from self._line(say("Programme"), self._programme_title())
-        yield from self._line(say("College"), self._said(lab.organisation, ""))
-        yield from self._line(say("Workshop"), self._said(lab.name, lab.id))
         enterprise = next((each.name for each in lab.enterprises if each.id == person.enterprise), None)
-        yield from self._line(say("Enterprise"), self._said(enterprise, person.enterprise or ""))
-        yield from self._line(say("Personnel number"), person.personnel_number)
-        yield from self._line(say("Contract"), person.contract)
+        for line in (
+            ((say("Date of birth"), day(person.birth_date) if person.birth_date else ""), (say("Group"), person.group)),
+            ((say("Programme"), self._programme_title()),),
+            ((say("College"), self._said(lab.organisation, "")), (say("Workshop"), self._said(lab.name, lab.id))),
+            (
+                (say("Enterprise"), self._said(enterprise, person.enterprise or "")),
+                (say("Personnel number"), person.personnel_number),
+                (say("Contract"), person.contract),
+            ),
+        ):
+            told = " · ".join(f"{label}: {value}" for label, value in line if value)
+            if told:
+                yield told
 
     def _programme_title(self) -> str:
         programme = self._programme
@@ -215,7 +216,8 @@ class _Record:
         )
         yield say("Waiting: credited by the machine's record, not yet approved by an instructor.")
         ledger = Ledger(self._connection)
-        yield say("Log of the workshop: %(log)s", log=ledger.origin)
+        if ledger.log_id is not None:
+            yield say("Log of the workshop: %(log)s", log=ledger.origin)
         yield say("The person in this log: %(ref)s", ref=", ".join(self._references()))
         note = ledger.newest_checkpoint()
         if note is None:
