@@ -33,6 +33,8 @@ MAX_AT_ONCE = 200
 SHOWN_EXCEPTIONS = 50
 SHOWN_CLEAN = 100
 SHOWN_DECIDED = 50
+APPROVE_ALL = "approve-all"
+"""The place on the page where the exceptions end: the button under the clean ones, so that a browser focuses it."""
 UNDO = "undo"
 """In the sign-in's cookie: what its last gesture decided, and what was said of it."""
 
@@ -129,7 +131,7 @@ def _nexts(exceptions: Sequence[Item]) -> dict[int, str]:
     nexts = {}
     for place, number in enumerate(open_to_me):
         rest = [*open_to_me[place + 1 :], *open_to_me[:place]]
-        nexts[number] = f"s{rest[0]}" if rest else "clean"
+        nexts[number] = f"s{rest[0]}" if rest else APPROVE_ALL
     return nexts
 
 
@@ -242,7 +244,7 @@ def _args() -> dict[str, Any]:
 def _back() -> BaseResponse:
     """To the list as it was narrowed, at the place where the work goes on."""
     anchor = request.form.get("next", "")
-    known = anchor == "clean" or (anchor[:1] == "s" and _number(anchor[1:]))
+    known = anchor == APPROVE_ALL or (anchor[:1] == "s" and _number(anchor[1:]))
     return _to_list(anchor if known else None)
 
 

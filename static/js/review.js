@@ -118,9 +118,10 @@
   });
 
   // A decision comes back to the list at the place where the work goes on: there the focus goes too.
-  const wanted = location.hash === "#clean" ? at("approve-all") : at(location.hash.slice(1) || "none");
+  // (The browser does that by itself where the place can have it; a row among the clean ones cannot.)
+  const wanted = at(location.hash.slice(1) || "none");
   if (wanted?.matches(".stop")) go(wanted);
-  else if (wanted?.matches("tr")) wanted.closest("form")?.querySelector(".stop")?.focus(); // taken back among the clean
+  else if (wanted?.matches("tr")) addEventListener("load", () => setTimeout(() => wanted.closest("form")?.querySelector(".stop")?.focus()));
   const done = at("undo")?.querySelector("p")?.textContent.trim();
   if (done) setTimeout(() => tell(done), 300);
 })();
