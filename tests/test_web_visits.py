@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 from test_web_browser import SIZES, a_kiosk, a_page, shoot
 from web_fixtures import HOUR, MINUTE, NOON, World, a_busy_morning, a_world, invented_lab, ref, text
 
@@ -215,3 +216,25 @@ def test_every_screen_of_a_visit_fits_and_can_be_touched_with_gloves(
         assert PickMachine in asked
         assert QuestionSession in asked
         assert wrong == {}
+
+
+@pytest.mark.parametrize("late", ["**/touch", "**/pick"])
+def test_a_late_no_to_the_visit_before_leaves_the_next_persons_screen_open(
+    world: World, chromium: Browser, late: str
+) -> None:
+    world.answers[AskChoices] = choices
+    held: list[Route] = []
+    with a_kiosk(world) as address, closing(chromium.new_page(locale="en")) as page:
+        ready(page, f"{address}/?screen=door")
+        page.route(late, lambda route: held.append(route))  # noqa: PLW0108 - it looks at the code of what it is given
+        world.told("pick", "p1", None)
+        touched(page, ".choosing .tile >> nth=1")
+        first = page.get_attribute("#visit [data-visit]", "data-visit")
+        while not held:
+            page.wait_for_timeout(20)
+        world.told("pick", "p2", None)
+        page.wait_for_selector(f"#visit [data-visit]:not([data-visit='{first}'])")
+        for each in held:
+            each.fulfill(status=410, body="")
+        page.wait_for_timeout(300)  # nothing tells that a screen was not closed
+        assert page.is_visible(".choosing .tile >> nth=0")

@@ -11,7 +11,7 @@ window.sheberVisit = (() => {
   let token = "";
   let tappedAt = 0;
   let over = 0;
-  let told = 0;
+  let told = -TOUCH_EVERY;
 
   const post = (path) => fetch(path, { method: "POST", headers: { "HX-Request": "true" } });
 
@@ -88,7 +88,8 @@ window.sheberVisit = (() => {
     const now = performance.now();
     if (now - told < TOUCH_EVERY) return;
     told = now;
-    post(`/visit/${token}/touch`).then((reply) => { if (reply.status === 410) leave(); }, () => {});
+    const touched = token;
+    post(`/visit/${touched}/touch`).then((reply) => { if (reply.status === 410 && token === touched) leave(); }, () => {});
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") leave();
@@ -101,11 +102,10 @@ window.sheberVisit = (() => {
   });
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.xhr.status === 410) leave();
-    // What was asked for in a visit that is over must not open the next one's screen.
-    if (event.detail.target.id === "visit" && !event.detail.xhr.responseURL.includes(token || "\0")) {
-      event.detail.shouldSwap = false;
-    }
+    // What was asked for in a visit that is over must neither open the next one's screen nor close it.
+    const current = event.detail.xhr.responseURL.includes(token || "\0");
+    if (event.detail.xhr.status === 410 && current) leave();
+    if (event.detail.target.id === "visit" && !current) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id !== "visit" || !token) return;
