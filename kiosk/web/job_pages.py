@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from flask import Blueprint, Flask, abort, current_app, redirect, render_template, send_file, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
@@ -68,9 +70,11 @@ def file(job_id: str) -> BaseResponse:
     if job.state != DONE or path is None:
         abort(404)
     media = MEDIA.get(job.filename.rpartition(".")[2], "application/octet-stream")
-    return send_file(
-        path.absolute(), media, as_attachment=True, download_name=job.filename, conditional=False, etag=False
-    )
+    answer = send_file(path.absolute(), media, conditional=False, etag=False)
+    # Both names: old browsers take the first, the others the one in UTF-8 (RFC 6266, section 4.3).
+    names = f"filename=\"{job.filename}\"; filename*=UTF-8''{quote(job.shown_as, safe='')}"
+    answer.headers["Content-Disposition"] = f"attachment; {names}"
+    return answer
 
 
 @jobs.post("/<job_id>/cancel")

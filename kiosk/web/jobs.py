@@ -51,7 +51,9 @@ class Job:
     title: str
     """A message that is translated when it is shown."""
     filename: str
-    """What the finished file is called for who fetches it; no person's name."""
+    """What the finished file is called for who fetches it: ASCII, and no person's name."""
+    shown_as: str = ""
+    """The same for people, in their language; `filename` where it is empty."""
     state: str = WAITING
     done: int = 0
     of: int = 0
@@ -97,14 +99,21 @@ class Jobs:
     # --- what pages ask
 
     def start(
-        self, title: str, owner: str, work: Callable[..., None], arguments: tuple[Any, ...], *, filename: str
+        self,
+        title: str,
+        owner: str,
+        work: Callable[..., None],
+        arguments: tuple[Any, ...],
+        *,
+        filename: str,
+        shown_as: str = "",
     ) -> str:
         """The id of a new job, which runs `work(out, tick, *arguments)` in a process of its own.
 
         `work` is a function at the top of a module; `out` the path to write to; `tick(done, of)` tells how far it is.
         Raises `QueueFull`.
         """
-        job = Job(new_token(), owner, title, filename)
+        job = Job(new_token(), owner, title, filename, shown_as or filename)
         task = _Task(f"{work.__module__}:{work.__qualname__}", arguments)
         with self._changed:
             self._forget()

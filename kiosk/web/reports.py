@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -37,6 +38,9 @@ reports = Blueprint("reports", __name__, url_prefix="/reports")
 PATIENCE_S = 4.0
 """How long a request waits for a small file before it shows the progress instead."""
 MONTHS_OFFERED = 14
+UNFIT = re.compile(r"[^\w .-]")
+"""What a name of a file does without."""
+LONGEST_GROUP = 40
 NOBODY_IN_A_GROUP = "-"
 """`NO_GROUP` in an address, where an empty text is nothing chosen."""
 ON_SCREEN_DAYS: Mapping[str, int] = {"journal": 31, "attendance": 366, "diary": 31, "machines": 366, "briefings": 31}
@@ -111,7 +115,8 @@ def file(kind: str) -> BaseResponse:
     services, jobs, owner = services_of_app(current_app), jobs_of_app(current_app), account().user_ref
     arguments = (services.database, services.lab, services.wall_ms(), asked, form)
     try:
-        job_id = jobs.start(TITLES[asked.kind], owner, make_file, arguments, filename=_filename(asked, form))
+        filename, shown_as = _filenames(asked, form)
+        job_id = jobs.start(TITLES[asked.kind], owner, make_file, arguments, filename=filename, shown_as=shown_as)
     except QueueFull:
         flash(gettext("Too much is being made at the moment. Try again in a few minutes."), "refused")
         return redirect(back, 303)
@@ -234,12 +239,15 @@ def _offered(source: Source) -> Offered:
     )
 
 
-def _filename(asked: Asked, form: str) -> str:
-    """Kind and days; no person, and nothing that a file system minds."""
+def _filenames(asked: Asked, form: str) -> tuple[str, str]:
+    """In ASCII and in the report's language: kind, group and days; no person, and nothing that a file system minds."""
     span = asked.period
     whole_month = span == month_of(span.first)
     days = span.first.strftime("%Y-%m") if whole_month else f"{span.first.isoformat()}_{span.last.isoformat()}"
-    return f"{asked.kind}_{days}.{form}"
+    group = asked.group if asked.kind != "diary" and asked.group not in {None, EVERY_GROUP} else ""
+    title = words(asked.language).gettext(TITLES[asked.kind])
+    shown = " ".join(filter(None, (title, UNFIT.sub("_", group or "")[:LONGEST_GROUP], days)))
+    return f"{asked.kind}_{days}.{form}", f"{shown}.{form}"
 
 
 @contextmanager
