@@ -78,13 +78,14 @@ class Roster:
                 return self._assign(command, hear)
 
     def _import(self, command: c.ImportPeople, stamp: Stamp, hear: Hear) -> Done:
+        doubles = people.doubles(self._connection)
+        for row in command.rows:
+            _refuse_double(row.person_id, doubles)
         taken = people.taken_badges(self._connection, command.rows)
         if taken:
             _, wanted_by, held_by = taken[0]
             raise CommandRefused("badge_taken", f"a badge of {wanted_by} already belongs to {held_by}")
-        doubles = people.doubles(self._connection)
         for row in command.rows:
-            _refuse_double(row.person_id, doubles)
             for uid in row.badges:
                 _refuse_unfit(uid, f"a badge of {row.person_id}")
         seqs: tuple[int, ...] = ()
@@ -145,6 +146,7 @@ class Roster:
         seqs = hear(o.ErasureAsked(person_ref, command.by))
         people.forget_texts(self._connection, self._texts_about(person_ref))
         people.erase_person(self._connection, person_ref)
+        people.write_anew(self._connection)
         self._badges.forget(numbers)
         return Done(seqs)
 

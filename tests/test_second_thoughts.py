@@ -1,0 +1,240 @@
+"""Decisions that are taken back, and second decisions on what another decided (hours, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from shopfloor_fixtures import MINUTE, Floor, a_floor, refused
+
+from kiosk import office
+from kiosk.commands import (
+    AddUser,
+    ApproveSessions,
+    DecideSession,
+    EnterManual,
+    ImportPeople,
+    PersonRow,
+    QuestionSession,
+    UndoReview,
+)
+from kiosk.store import learners, people
+from tests.kiosk_fixtures import MASTER, PYOTR
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    with a_floor(tmp_path) as made:
+        yield made
+
+
+def account(floor: Floor, name: str, role: str, person: str | None = None) -> str:
+    return str(floor.ask(AddUser(name, role, "$hash", person)).value)
+
+
+def lessons(floor: Floor, count: int) -> tuple[int, ...]:
+    """So many sessions of one person, clean, one after another."""
+    found = []
+    for _ in range(count):
+        found.append(floor.lesson(20).session)
+        floor.clock.move(MINUTE)
+    return tuple(found)
+
+
+def stands(floor: Floor, session: int) -> tuple[str, str | None, int | None]:
+    """(review, reason, decided time) of a session's row."""
+    row = next(each for each in floor.rows() if each.session == session)
+    return row.review, row.decided_reason, row.decided_credited_ms
+
+
+def released(floor: Floor) -> list[tuple[int, str, str | None, int]]:
+    """(revision, decision, reason, credited) of each record, as the enterprise gets it."""
+    records = [entry["record"] for entry in floor.entries("record_released")]
+    return [(r["revision"], r["review"]["decision"], r["review"]["reason"], r["credited_ms"]) for r in records]
+
+
+def test_an_undone_decision_is_superseded_and_the_session_waits_anew(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(UndoReview((session,), floor.by))
+    first, second = floor.entries("session_reviewed")
+    assert (second["decision"], second["reason"], second["supersedes"], second["undo"]) == (
+        "rejected",
+        "undone",
+        first["seq"],
+        True,
+    )
+    assert second["text_hash"] is None
+    assert stands(floor, session)[:2] == ("pending", "undone")
+
+
+def test_clean_sessions_of_an_undone_gesture_are_approved_in_one_again(floor: Floor) -> None:
+    sessions = lessons(floor, 3)
+    floor.ask(ApproveSessions(sessions, floor.by))
+    done = floor.ask(UndoReview(sessions, floor.by))
+    assert {floor.entries("session_reviewed")[-1]["batch"], len(sessions)} == {3}
+    assert len([seq for seq in done.seqs if seq in {e["seq"] for e in floor.entries("session_reviewed")}]) == 3
+    floor.ask(ApproveSessions(sessions, floor.by))
+    assert {row.review for row in floor.rows()} == {"approved"}
+
+
+def test_an_undo_brings_back_what_stood_before_and_a_second_one_takes_that_back(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "adjusted", floor.by, "setup_counts", "so it was", 5 * MINUTE, "CNC3"))
+    before = floor.entries("session_reviewed")[-1]
+    floor.ask(DecideSession(session, "approved", floor.by))
+    full = stands(floor, session)
+    floor.ask(UndoReview((session,), floor.by))
+    again = floor.entries("session_reviewed")[-1]
+    kept = ("decision", "reason", "text_hash", "credited_ms", "process")
+    assert [again[name] for name in kept] == [before[name] for name in kept]
+    assert stands(floor, session) == ("adjusted", "setup_counts", 5 * MINUTE)
+    floor.ask(UndoReview((session,), floor.by))
+    assert stands(floor, session) == full
+    floor.ask(UndoReview((session,), floor.by))
+    assert stands(floor, session) == ("adjusted", "setup_counts", 5 * MINUTE)
+
+
+def test_the_first_decision_undone_twice_stands_again(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
+    floor.ask(UndoReview((session,), floor.by))
+    floor.ask(UndoReview((session,), floor.by))
+    assert stands(floor, session) == ("rejected", "not_present", 0)
+
+
+def test_the_enterprise_gets_an_undo_as_the_next_revision(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    credited = stands(floor, session)[2]
+    floor.ask(UndoReview((session,), floor.by))
+    floor.ask(DecideSession(session, "adjusted", floor.by, "other", "", MINUTE))
+    assert released(floor) == [
+        (1, "approved", None, credited),
+        (2, "rejected", "undone", 0),
+        (3, "adjusted", "other", MINUTE),
+    ]
+
+
+def test_an_undo_is_of_all_its_sessions_or_of_none(floor: Floor) -> None:
+    decided, waiting = lessons(floor, 2)
+    floor.ask(DecideSession(decided, "approved", floor.by))
+    assert refused(floor, UndoReview((decided, waiting), floor.by)) == "not_decided"
+    assert refused(floor, UndoReview((decided, 999_999), floor.by)) == "unknown_session"
+    assert stands(floor, decided)[0] == "approved"
+
+
+def test_nobody_undoes_anothers_decision_not_even_a_lead(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    assert refused(floor, UndoReview((session,), account(floor, "ivan", "instructor"))) == "not_yours"
+    assert refused(floor, UndoReview((session,), account(floor, "lead", "lead"))) == "not_yours"
+    assert refused(floor, UndoReview((session,), account(floor, "paper", "auditor"))) == "not_instructor"
+
+
+def test_a_decision_at_the_panel_before_there_was_an_account_is_ones_own(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.ref(MASTER), mark="badge"))
+    floor.ask(UndoReview((session,), floor.by))
+    assert stands(floor, session)[0] == "pending"
+
+
+def test_nobody_undoes_what_is_about_themselves(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    own = account(floor, "aigerim", "instructor", "p1")
+    assert refused(floor, UndoReview((session,), own)) == "own_session"
+
+
+def test_undone_is_no_reason_that_somebody_may_choose(floor: Floor) -> None:
+    session = floor.lesson().session
+    assert refused(floor, DecideSession(session, "rejected", floor.by, "undone")) == "reason_missing"
+
+
+def test_a_question_that_a_decision_answered_stands_again_when_it_is_undone(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(QuestionSession(session, floor.ref(), "it was longer"))
+    floor.ask(DecideSession(session, "approved", floor.by))
+    assert learners.open_questions(floor.desk.connection) == []
+    floor.ask(UndoReview((session,), floor.by))
+    assert [each.session for each in learners.open_questions(floor.desk.connection)] == [session]
+    assert "questioned" in floor.rows()[-1].flags
+
+
+def test_a_question_that_came_after_the_decision_outlives_the_undo(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(QuestionSession(session, floor.ref()))
+    floor.ask(UndoReview((session,), floor.by))
+    floor.ask(UndoReview((session,), floor.by))
+    assert [each.session for each in learners.open_questions(floor.desk.connection)] == [session]
+
+
+# --- second decisions -----------------------------------------------------------------------------------------------
+
+
+def test_only_a_lead_decides_on_what_another_decided(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    ivan, lead = account(floor, "ivan", "instructor"), account(floor, "lead", "lead")
+    again = DecideSession(session, "rejected", ivan, "not_present")
+    assert refused(floor, again) == "needs_lead"
+    assert refused(floor, ApproveSessions((session,), ivan)) == "needs_lead"
+    floor.ask(DecideSession(session, "rejected", lead, "not_present"))
+    assert stands(floor, session)[0] == "rejected"
+    assert refused(floor, DecideSession(session, "approved", floor.by)) == "needs_lead"
+
+
+def test_ones_own_decision_is_decided_anew_by_the_same_account_or_badge(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
+    floor.ask(DecideSession(session, "approved", floor.ref(MASTER), mark="badge"))
+    assert stands(floor, session)[0] == "approved"
+
+
+def test_an_instructor_without_an_account_counts_as_an_instructor(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(ImportPeople((PersonRow("i2", "instructor", "Нұрлан", ""),)))
+    other = people.person_by_id(floor.desk.connection, "i2")
+    assert other is not None
+    assert refused(floor, DecideSession(session, "approved", other.person_ref, mark="badge")) == "needs_lead"
+
+
+def test_what_its_apprentice_questioned_since_is_open_to_every_instructor(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
+    floor.ask(QuestionSession(session, floor.ref()))
+    floor.ask(DecideSession(session, "approved", account(floor, "ivan", "instructor")))
+    assert stands(floor, session)[0] == "approved"
+
+
+def test_what_was_undone_is_open_to_every_instructor(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(UndoReview((session,), floor.by))
+    floor.ask(DecideSession(session, "approved", account(floor, "ivan", "instructor")))
+    assert stands(floor, session)[0] == "approved"
+
+
+def test_hours_by_hand_are_no_second_decision(floor: Floor) -> None:
+    end = floor.now_ms - MINUTE
+    (seq,) = floor.ask(EnterManual("p2", "mill-1", None, end - 60 * MINUTE, end, floor.by, "kiosk_down")).seqs
+    floor.ask(DecideSession(seq, "approved", account(floor, "ivan", "instructor")))
+    assert stands(floor, seq)[0] == "approved"
+
+
+def test_a_rebuild_of_taken_back_decisions_ends_with_the_same_rows(floor: Floor) -> None:
+    first, second = lessons(floor, 2)
+    floor.ask(QuestionSession(second, floor.ref(), "why"))
+    for session in (first, second):
+        floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(UndoReview((first, second), floor.by))
+    floor.ask(UndoReview((second,), floor.by))
+    floor.tap(PYOTR)
+    floor.desk.close()
+    assert office.rebuild(floor.data).same
+    floor.again()
+    assert [row.review for row in floor.rows()] == ["pending", "approved", "pending"]
