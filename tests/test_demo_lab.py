@@ -20,6 +20,7 @@ from firmware_bridge.readers.transforms import transform
 from firmware_bridge.simulator.active_frames import ACTIVE_FRAMES
 from firmware_bridge.simulator.catalogue import virtual_machine
 from firmware_bridge.simulator.frames import FRAMES
+from kiosk.demo.office import of_this_year
 from kiosk.imports.people import read_people
 from lab_config.demo import FOLDER, PEOPLE, write_demo_lab
 from lab_config.load import ConfigurationError, Problem, load
@@ -107,7 +108,7 @@ def test_its_people_have_the_columns_of_a_roster(people: list[dict[str, str]]) -
     assert [row["role"] for row in people].count("apprentice") == 12
     assert [row["person_id"] for row in people if row["role"] == "instructor"] == ["i1", "i2"]
     assert {row["language"] for row in people} == set(LANGUAGES)
-    assert {row["group"] for row in people if row["role"] == "apprentice"} == {"ТМ-21", "СВ-22"}
+    assert {row["group"] for row in people if row["role"] == "apprentice"} == {"ТМ-21", "СВ-22", "ЭЛ-23"}
 
 
 def test_its_people_can_be_imported() -> None:
@@ -183,7 +184,7 @@ def test_it_is_written_with_the_addresses_of_one_start(tmp_path: Path, lab: Lab,
     assert {reader.id: reader.port for reader in written.readers} == given_values["ports"]
     assert {one.id: one.url for one in written.enterprises} == given_values["enterprise_urls"]
     assert {one.id: one.secret_file for one in written.enterprises} == given_values["secret_files"]
-    assert [one.token_file for one in written.enterprises] == [None, "/data/t", None]
+    assert [one.token_file for one in written.enterprises] == [None, "/data/t", None, None]
     assert (written.web.kiosk_listen, written.web.listen) == ("127.0.0.1:8080", "127.0.0.1:8081")
     assert written.mqtt is not None
     assert (written.mqtt.host, written.mqtt.port) == ("127.0.0.1", 18_830)
@@ -256,3 +257,17 @@ def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items()) + "}"
     return "[" + ", ".join(map(_toml, value)) + "]" if isinstance(value, list) else str(value)
+
+
+@pytest.mark.parametrize(
+    "today", [date(2026, 9, 1), date(2027, 2, 28), date(2027, 7, 15), date(2028, 2, 29), date(2031, 11, 22)]
+)
+def test_its_roster_is_of_this_school_year_whenever_it_starts(today: date) -> None:
+    then, _ = read_people(PEOPLE)
+    for row, old in zip(of_this_year(then, today), then, strict=True):
+        if row.contract_from and row.contract_to:
+            assert date.fromisoformat(row.contract_from) <= today < date.fromisoformat(row.contract_to)
+        if old.consent_until:
+            assert date.fromisoformat(row.consent_until or "") > today
+        if row.birth_date:
+            assert 15 <= today.year - date.fromisoformat(row.birth_date).year <= 21

@@ -8,16 +8,17 @@ from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from kiosk.commands import ApproveSessions, Command, DecideSession, PersonRow, QuestionSession, SignCompetency
+from kiosk.commands import ApproveSessions, Command, DecideSession, PersonRow, QuestionSession
+from kiosk.demo.office import Office
 from kiosk.domain import observations as o
 from kiosk.domain.entries import Stamp
 from kiosk.domain.state import Session, State, standing
 from lab_config.model import Lab, Machine
 
 MINUTE_MS = 60_000
-DAYS = 14
-REPEAT_MS = 30_000
-"""How often a virtual machine repeats itself while somebody is near it."""
+DAYS = 20
+REPEAT_MS = 120_000
+"""How often at least a virtual machine repeats itself while somebody is near it, unless it would count as lost."""
 POWER_W = {"off": 1.0, "idle": 30.0, "running": 1_400.0}
 WITHOUT_SETUP = ("mtconnect",)
 """Dialects with no word for it: a machine that is being set up is one that does not run."""
@@ -67,11 +68,15 @@ UNSYNCHRONISED = ("p10", "grinder-1")
 class History:
     """A reproducible past for a lab and its people."""
 
-    def __init__(self, lab: Lab, people: Sequence[PersonRow], badge_ref: Callable[[str], str], by: str) -> None:
+    def __init__(
+        self, lab: Lab, people: Sequence[PersonRow], badge_ref: Callable[[str], str], by: str, lead: str | None = None
+    ) -> None:
+        """`by` and `lead` are the accounts that decide, as entries name them."""
         self._lab = lab
         self._people = {row.person_id: row for row in people}
         self._badge_ref = badge_ref
         self._by = by
+        self._lead = lead or by
         self._zone = ZoneInfo(lab.timezone)
         self._chance = Random(lab.id)  # noqa: S311 - an invented past, not a secret
 
@@ -97,7 +102,8 @@ class History:
             if day != days[-1]:
                 told.append((self._local_ms(day + timedelta(days=1), 8, 20), self._decide(day)))
         told.extend(self._last_afternoon(days[-1]))
-        told.append((self._local_ms(days[-1], 23, 3), self._judge))
+        told.append((self._local_ms(days[-1], 23, 3), self._doubt))
+        told.extend(self._office(today))
         for at_ms, what in sorted(told, key=lambda one: one[0]):
             for heard in what(state):
                 yield stamp_at(at_ms), heard
@@ -175,6 +181,7 @@ class History:
         """What the machine says while somebody is near it: it repeats itself, and works in turns."""
         if visit.machine.status is None:
             return
+        repeat_ms = min(REPEAT_MS, (visit.machine.rules.stale_after_ms or 2 * REPEAT_MS) * 8 // 9)
         phase, until = "idle", visit.start_ms + 3 * MINUTE_MS
         at = visit.start_ms - MINUTE_MS
         quiet_from = visit.start_ms + (visit.end_ms - visit.start_ms) // 2
@@ -187,7 +194,7 @@ class History:
             if not (visit.accident == "silence" and quiet_from < at < quiet_from + 40 * MINUTE_MS):
                 heard = self._heard(visit.machine, phase)
                 yield at, lambda _state, heard=heard: iter((heard,))  # type: ignore[misc]
-            at += REPEAT_MS
+            at += repeat_ms
         if visit.machine.rules.stale_after_ms is None:
             gone = o.MachineGone(visit.machine.id)
             yield at, lambda _state: iter((gone,))
@@ -207,15 +214,14 @@ class History:
         is_told = machine.status is None or machine.status.dialect not in WITHOUT_SETUP
         return o.MachineHeard(machine.id, state=phase if phase != "setup" or is_told else "idle")
 
-    def _judge(self, state: State) -> Iterator[o.Observation | Command]:
-        """What the apprentices can do by now, as an instructor signed it; and one who says that a session is wrong."""
-        apprentices = [each for each in state.people.values() if each.role == "apprentice"]
-        competencies = {each.id: each.competencies for each in self._lab.programmes}
-        for place, person in enumerate(apprentices):
-            for number, competency in enumerate(competencies.get(person.programme or "", ())):
-                if (place + number) % 4:
-                    level = 1 + place * number % 3
-                    yield SignCompetency(person.ref, competency.id, level, self._by, how="panel_both_badges")
+    def _office(self, today: date) -> Iterator[Told]:
+        accounts = {"instructor": self._by, "lead": self._lead}
+        office = Office(self._lab, tuple(self._people.values()), self._badge_ref, accounts, today)
+        for back, hour, minute, what in office.asked(DAYS, self._local_ms):
+            yield self._local_ms(today - timedelta(days=back), hour, minute), what
+
+    def _doubt(self, state: State) -> Iterator[o.Observation | Command]:
+        """One who says that the session of today is wrong."""
         pending = [each for each in state.sessions.values() if not each.is_open and each.review == "pending"]
         if pending:
             yield QuestionSession(pending[-1].id, pending[-1].person_ref, QUESTION)

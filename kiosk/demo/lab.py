@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import tomllib
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from argon2 import PasswordHasher
 
@@ -23,16 +25,19 @@ from kiosk.clock import ScaledClock
 from kiosk.commands import AddUser, Command, ImportPeople, PersonRow, SetPin
 from kiosk.demo.crowd import Crowd
 from kiosk.demo.history import History
+from kiosk.demo.office import of_this_year
 from kiosk.desk import Desk
 from kiosk.domain.entries import Stamp
 from kiosk.hub.config import NewEnterprise, write_hub
 from kiosk.imports.people import read_people
 from kiosk.office import DATABASE
-from kiosk.refs import new_boot_id
+from kiosk.refs import new_boot_id, new_salt
 from kiosk.store import people
+from kiosk.store.files import keep_file
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import open_reader
 from kiosk.sync.keys import load_or_make
+from kiosk.words import local
 from lab_config.demo import CONNECTIONS, FOLDER, PEOPLE, write_demo_lab
 from lab_config.load import load
 from lab_config.model import Lab
@@ -48,6 +53,9 @@ ACCOUNTS = (
 PINS = {"instructor": "2580", "lead": "1470"}
 """What they type at the panel, beside their badge."""
 ENTERPRISES = {"ent-steel": "Demo Steel", "ent-tyre": "Demo Tyres", "ent-home": "Demo Appliances"}
+AWAY = "ent-rail"
+"""An enterprise whose computer is switched off: what waits for it, and since when, stands under "Sync"."""
+AWAY_PORT = 9
 FIRST_PHASES = {"elec-1": "setup", "weld-1": "idle"}
 """What the machines do when the demo starts; the others run."""
 CHILD_STOP_S = 10.0
@@ -95,8 +103,11 @@ class Demo:
             listen=f"127.0.0.1:{staff_port}",
             mqtt_port=broker.port,
             ports={reader: virtual.port for reader, virtual in self.readers.items()},
-            enterprise_urls={e: f"http://127.0.0.1:{hub_port}/hooks/{e}" for e in ENTERPRISES},
-            secret_files={e: str(hub_folder / f"{e}.whsec") for e in ENTERPRISES},
+            enterprise_urls={
+                **{e: f"http://127.0.0.1:{hub_port}/hooks/{e}" for e in ENTERPRISES},
+                AWAY: f"http://127.0.0.1:{AWAY_PORT}/hooks/{AWAY}",
+            },
+            secret_files={e: str(hub_folder / f"{e}.whsec") for e in (*ENTERPRISES, AWAY)},
             token_files={e: str(hub_folder / f"{e}.token") for e in ENTERPRISES},
         )
         rows = self._people()
@@ -155,12 +166,15 @@ class Demo:
         for enterprise in ENTERPRISES:
             (hub_folder / f"{enterprise}.whsec").touch(mode=0o600)
             (hub_folder / f"{enterprise}.token").touch(mode=0o600)
+        secret = base64.b64encode(new_salt() + new_salt()).decode()
+        keep_file(hub_folder / f"{AWAY}.whsec", f"whsec_{secret}\n".encode())
         self._write_history(load(lab_folder), rows)
         with closing(open_reader(self.data / DATABASE)) as connection:
             origin = Ledger(connection).origin
         keys = load_or_make(self.data / "sync", origin)
-        for file in (*hub_folder.glob("*.whsec"), *hub_folder.glob("*.token")):
-            file.unlink()
+        for enterprise in ENTERPRISES:
+            (hub_folder / f"{enterprise}.whsec").unlink()
+            (hub_folder / f"{enterprise}.token").unlink()
         new = [
             NewEnterprise(
                 e, name, password=f"demo-{e}", trusted=(keys.signer.vkey,), webhook_public_key=keys.webhook_public
@@ -173,6 +187,7 @@ class Demo:
         """The weeks before, through the desk like everything else; its clock is the recording's own."""
         clock = ScaledClock()
         now_ms = clock.wall_ms()
+        rows = of_this_year(rows, local(now_ms, ZoneInfo(lab.timezone)).date())
         with closing(Desk(self.data / DATABASE, clock, lab)) as desk:
             hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=2)
             boot, history = new_boot_id(), History(lab, rows, desk.badge_ref, "")
@@ -186,9 +201,10 @@ class Demo:
             pins = [SetPin(name, hasher.hash(digits)) for name, digits in PINS.items()]
             roster: list[Command] = [ImportPeople(tuple(rows)), *users, *pins]
             desk.relive((stamp_at(first_ms), command) for command in roster)
-            instructor = people.user_by_name(desk.connection, "instructor")
+            instructor, lead = (people.user_by_name(desk.connection, name) for name in ("instructor", "lead"))
             assert instructor is not None
-            history = History(lab, rows, desk.badge_ref, instructor.user_ref)
+            assert lead is not None
+            history = History(lab, rows, desk.badge_ref, instructor.user_ref, lead.user_ref)
             desk.relive(history.observations(stamp_at, now_ms, desk.core.state))
             evening_ms, evening_boot = history.evening_ms(now_ms), new_boot_id()
 
