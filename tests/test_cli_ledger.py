@@ -233,11 +233,11 @@ def test_an_account_is_made_with_a_password_from_standard_input_and_listed_witho
 
     done(sheber(data, "people", "import", roster))
     words = ["user", "add", "ivan", "--role", "instructor", "--person", "i1", "--until", "2026-12-31"]
-    assert "until 2026-12-31" in done(sheber(data, *words, typed="құпия сөз 1\n"))
+    assert "until 2026-12-31" in done(sheber(data, *words, typed="жеті қарақшы 1\n"))
     with closing(open_reader(data / "kiosk.db")) as connection:
         account = user_by_name(connection, "ivan")
     assert account is not None
-    assert PasswordHasher().verify(account.password_hash, "құпия сөз 1")
+    assert PasswordHasher().verify(account.password_hash, "жеті қарақшы 1")
     parameters = extract_parameters(account.password_hash)
     assert (parameters.type.name, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
         "ID",
@@ -313,8 +313,10 @@ def test_a_pin_or_a_person_that_cannot_be_set_says_why(
 @pytest.mark.parametrize(
     ("words", "typed", "status", "sentence"),
     [
-        ("user add anna --role lead", "short\n", 1, "at least 8"),
-        ("user add anna --role lead", "", 1, "at least 8"),
+        ("user add anna --role lead", "short\n", 1, "at least 10"),
+        ("user add anna --role lead", "", 1, "at least 10"),
+        ("user add anna --role lead", "Password2026!\n", 1, "is common"),
+        ("user add anna --role lead", "anna-at-work\n", 1, "the account's name"),
         ("user add anna --role boss", "long enough\n", 2, "'boss' is not one of"),
         ("user add anna --role lead --person p9", "long enough\n", 1, "no such person"),
         ("user add anna --role lead --until soon", "long enough\n", 2, "soon"),

@@ -17,6 +17,7 @@ from kiosk.store.schema import open_reader
 from tests.conftest import wait_for
 from tests.kiosk_fixtures import HandClock
 from tests.panel_fixtures import HASHER, PIN, Floor, a_floor
+from tests.test_web_panel_guard import tapped
 
 DAY_MS = 86_400_000
 ENGLISH = {"Accept-Language": "en"}
@@ -292,3 +293,12 @@ def test_a_backup_is_made_verified_and_fetched_while_the_kiosk_records(floor: Fl
     assert lead.browser.get(f"/settings/backups/{copy.name}").status_code == 403
     assert admin.browser.get("/settings/backups/kiosk.db").status_code == 404
     assert ("backed_up", "admin") in noted(floor, "backed_up")
+
+
+def test_a_wrong_pin_at_the_panel_is_listed_like_a_wrong_password(floor: Floor, admin: Desk) -> None:
+    hand = tapped(floor, "i3")
+    hand.ask("/pin", pin="5937")
+    page = admin.get("/audit?kind=sign_in_failed").text
+    assert "panel:mill-1" in page
+    assert "Smith Jane" in page
+    assert "5937" not in page

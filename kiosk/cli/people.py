@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 import click
 
+from kiosk import passwords
 from kiosk.badge_numbers import UNFIT, BadgeNumberError, PrintedNumberError, badge_number, candidates, told_bits
 from kiosk.cli.common import data_option, fail
 from kiosk.commands import (
@@ -38,11 +38,7 @@ from kiosk.store.schema import StoreError, open_reader
 
 DATABASE = "kiosk.db"
 USER_ROLES = ("instructor", "lead", "admin", "auditor")
-MIN_PASSWORD = 8
-MAX_PASSWORD = 1_000
-MAX_NAME = 64
-MIN_PIN = 4
-MAX_PIN = 8
+MAX_LINE = 1_000
 
 _REFUSALS = {
     "unknown_badge": "no such badge is known: look at sheber people list",
@@ -52,6 +48,14 @@ _REFUSALS = {
     "unknown_user": "there is no account of that name: look at sheber user list",
     "merged_person": "the roster names somebody who was merged with another: leave that row out",
     **{code: f"that badge cannot be given to anybody: {what}; {remedy}" for code, (what, remedy) in UNFIT.items()},
+}
+
+_WEAK = {
+    passwords.TOO_SHORT: f"a password has at least {passwords.SHORTEST} characters: choose another, of several words",
+    passwords.TOO_LONG: f"a password has at most {passwords.LONGEST} characters: choose another",
+    passwords.NAMED: "a password must not hold the account's name: choose another",
+    passwords.COMMON: "that password is common, and others would guess it: choose another, of several words",
+    passwords.WALK: "that password only walks along the keys or repeats itself: choose another, of several words",
 }
 
 Found = TypeVar("Found")
@@ -249,7 +253,9 @@ def add_user(name: str, role: str, person: str | None, until: date | None, keep_
     """Make the account NAME; whose it is chooses another password at the first sign-in."""
     _require_name(name)
     last_day = None if until is None else f"{until:%Y-%m-%d}"
-    _perform(data, AddUser(name, role, hash_password(_new_password()), person, last_day, not keep_password))
+    _perform(
+        data, AddUser(name, role, passwords.hash_password(_new_password(name)), person, last_day, not keep_password)
+    )
     click.echo(f"account {name} made, role {role}" + (f", until {last_day}" if last_day else ""))
 
 
@@ -259,7 +265,7 @@ def add_user(name: str, role: str, person: str | None, until: date | None, keep_
 @data_option
 def passwd(name: str, keep_password: bool, data: Path) -> None:
     """Give the account NAME a new password; whose it is chooses another one at the next sign-in."""
-    _perform(data, SetPassword(name, hash_password(_new_password()), not keep_password))
+    _perform(data, SetPassword(name, passwords.hash_password(_new_password(name)), not keep_password))
     click.echo(f"account {name} has a new password")
 
 
@@ -268,7 +274,7 @@ def passwd(name: str, keep_password: bool, data: Path) -> None:
 @data_option
 def pin(name: str, data: Path) -> None:
     """Give the account NAME a new PIN for the instructor's panel; it is read as a password is."""
-    _perform(data, SetPin(name, hash_password(_new_pin())))
+    _perform(data, SetPin(name, passwords.hash_password(_new_pin())))
     click.echo(f"account {name} has a new PIN")
 
 
@@ -303,38 +309,37 @@ def list_users(as_json: bool, data: Path) -> None:
     _print(rows, as_json)
 
 
-def hash_password(password: str) -> str:
-    """The argon2id hash of a password (contract, section 10: 19 MiB, t = 2, p = 1)."""
-    from argon2 import PasswordHasher  # noqa: PLC0415 - half a megabyte that listing people does not need
-
-    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(password)
-
-
-def _new_password() -> str:
+def _new_password(name: str) -> str:
     """Hidden and twice from a terminal, else the first line of standard input."""
-    if sys.stdin.isatty():
-        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    else:
-        password = sys.stdin.readline(MAX_PASSWORD + 2).rstrip("\r\n")
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        fail(f"a password has at least {MIN_PASSWORD} and at most {MAX_PASSWORD} characters: choose another")
+    password = _typed("Password")
+    why = passwords.weakness(password, name)
+    if why is not None:
+        fail(_WEAK[why])
     return password
 
 
 def _new_pin() -> str:
     """Hidden and twice from a terminal, else the first line of standard input."""
-    if sys.stdin.isatty():
-        digits = str(click.prompt("PIN", hide_input=True, confirmation_prompt=True))
-    else:
-        digits = sys.stdin.readline(MAX_PIN + 2).rstrip("\r\n")
-    if not (digits.isascii() and digits.isdecimal() and MIN_PIN <= len(digits) <= MAX_PIN):
-        fail(f"a PIN has {MIN_PIN} to {MAX_PIN} digits: choose another")
+    digits = _typed("PIN")
+    if passwords.pin_weakness(digits) is not None:
+        fail(
+            f"a PIN has {passwords.SHORTEST_PIN} to {passwords.LONGEST_PIN} digits, not in a row and not all the same:"
+            " choose another"
+        )
     return digits
 
 
+def _typed(what: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline(MAX_LINE).rstrip("\r\n")
+
+
 def _require_name(name: str) -> None:
-    if not name or len(name) > MAX_NAME or any(c.isspace() or unicodedata.category(c)[0] == "C" for c in name):
-        raise click.UsageError(f"an account name has 1 to {MAX_NAME} letters and no spaces, such as a.serikova")
+    if not passwords.fits_account(name):
+        raise click.UsageError(
+            f"an account name has 1 to {passwords.LONGEST_ACCOUNT} letters and no spaces, such as a.serikova"
+        )
 
 
 # --- shared ---------------------------------------------------------------------------------------------------------

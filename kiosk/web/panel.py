@@ -11,6 +11,7 @@ from flask_babel import gettext
 
 from kiosk.web import panel_briefing, panel_enrol, panel_floor, panel_learner, panel_screen
 from kiosk.web.accounts import TooBusy, password_is_right
+from kiosk.web.login import note as list_act
 from kiosk.web.panel_frame import (
     Inside,
     Note,
@@ -61,6 +62,7 @@ def _tried(visit: Visit, pin_hash: str, pin: str) -> Note | None:
         return refused(gettext("Busy at the moment. Try again."))
     if not right:
         throttle.failed(visit.person_ref, source)
+        list_act("sign_in_failed", visit.person_ref, f"panel:{visit.reader}")
         return refused(gettext("Wrong PIN. Try again."))
     throttle.succeeded(visit.person_ref)
     return None
