@@ -166,6 +166,8 @@ def test_who_has_no_consent_is_named_with_the_reason_and_what_to_do(staff: Staff
     staff.submit(ImportPeople((replace(AIGERIM, consent_until="2020-01-01"), PYOTR, MASTER)))
     told(staff)
     shown = page(staff)
+    assert "the rest stays here Released 1 Received there 0 Waits to be sent 0 May not leave now 1" in shown
+    assert "The oldest waits" not in shown
     assert "Kept at the college 1 person: no consent — 1 session" in shown
     assert "Ахметова Айгерім no consent 1" in shown
     assert "enter the consent on their page" in shown
@@ -214,6 +216,14 @@ def test_a_day_of_waiting_stands_on_top_of_the_instructors_list(staff: Staff) ->
     client = staff.client()
     shown = text(client.get("/review", follow_redirects=True))
     assert "Records for Demo Steel have waited since" in shown
+
+
+def test_what_may_not_leave_is_no_trouble_however_old_it_is(staff: Staff) -> None:
+    approved(staff)
+    staff.submit(ImportPeople((replace(AIGERIM, consent_until="2020-01-01"), PYOTR, MASTER)))
+    staff.clock.move(9 * DAY_MS)
+    shown = text(staff.client().get("/review", follow_redirects=True))
+    assert "have waited since" not in shown
 
 
 @pytest.mark.parametrize(

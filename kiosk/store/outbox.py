@@ -113,6 +113,8 @@ class Unsent:
     local_date: str
     evidence: str
     sessions: int
+    first_seq: int
+    """Of the records' entries, or of the sessions where there is no record."""
 
 
 def last_receipt_ms(connection: sqlite3.Connection, enterprise: str) -> int | None:
@@ -127,8 +129,8 @@ def unsent(connection: sqlite3.Connection, enterprise: str, limit: int) -> list[
     """The first `limit` records that wait for it, by person and day."""
     rows = connection.execute(
         """
-        SELECT person_ref, local_date, evidence, count(*) FROM (
-            SELECT outbox.person_ref, sessions.local_date, sessions.evidence
+        SELECT person_ref, local_date, evidence, count(*), min(seq) FROM (
+            SELECT outbox.seq, outbox.person_ref, sessions.local_date, sessions.evidence
             FROM outbox_waiting JOIN outbox USING (enterprise, seq) JOIN sessions ON sessions.session = outbox.session
             WHERE outbox_waiting.enterprise = ? ORDER BY outbox_waiting.seq LIMIT ?
         ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
@@ -145,7 +147,7 @@ def unreleased(connection: sqlite3.Connection, enterprise: str, first_date: str)
     """
     rows = connection.execute(
         """
-        SELECT person_ref, local_date, evidence, count(*) FROM sessions
+        SELECT person_ref, local_date, evidence, count(*), min(session) FROM sessions
         WHERE local_date >= :first AND review IN ('approved', 'adjusted') AND session NOT IN (
             SELECT session FROM outbox WHERE enterprise = :enterprise AND session IS NOT NULL AND seq >
                 coalesce((SELECT min(session) FROM sessions WHERE local_date >= :first), 0)

@@ -31,11 +31,11 @@ class Row:
     id: str
     name: str
     look: str
-    """`well`, `waits`, `trouble` or `stopped`: chip and icon."""
+    """`well`, `waits`, `held`, `trouble` or `stopped`: chip and icon."""
     kind: str
     released: int
     receipted: int
-    pending: int
+    waiting: int
     oldest: str
     age: str
     last_receipt: str
@@ -73,8 +73,18 @@ def show() -> str:
 def _row(standing: Standing, language: Words, zone: ZoneInfo, now_ms: int) -> Row:
     status, count = standing.status, standing.count
     problem = problem_words(status, language)
-    look = "stopped" if status.stopped else "trouble" if problem else "waits" if standing.waits else "well"
-    oldest_ms = standing.oldest_ms if standing.waits else None
+    look = (
+        "stopped"
+        if status.stopped
+        else "trouble"
+        if problem
+        else "waits"
+        if standing.waiting
+        else "held"
+        if standing.held
+        else "well"
+    )
+    oldest_ms = standing.oldest_ms if standing.waiting else None
     return Row(
         id=standing.enterprise.id,
         name=standing.enterprise.name.in_language(language.language) or standing.enterprise.id,
@@ -82,7 +92,7 @@ def _row(standing: Standing, language: Words, zone: ZoneInfo, now_ms: int) -> Ro
         kind=language.gettext(delivery_words.KINDS.get(standing.enterprise.deliver, standing.enterprise.deliver)),
         released=count.released,
         receipted=count.receipted,
-        pending=count.pending,
+        waiting=standing.waiting,
         oldest=moment_words(oldest_ms, zone) if oldest_ms is not None else "",
         age=age_words(now_ms - oldest_ms, language) if oldest_ms is not None else "",
         last_receipt=moment_words(standing.last_receipt_ms, zone) if standing.last_receipt_ms is not None else "",

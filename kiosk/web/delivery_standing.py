@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -66,7 +66,10 @@ class Standing:
 
     enterprise: Enterprise
     count: OutboxCount
+    held: int
+    """Of what has no receipt, how much may not leave now; it waits for no try."""
     oldest_ms: int | None
+    """When the first record that may leave, and has no receipt, was released."""
     last_receipt_ms: int | None
     status: DeliveryStatus
     kept: tuple[Kept, ...]
@@ -76,9 +79,9 @@ class Standing:
     kept_people: int
 
     @property
-    def waits(self) -> bool:
-        """Is there something that we would send?"""
-        return self.enterprise.deliver == "webhook" and self.count.pending > 0
+    def waiting(self) -> int:
+        """How many records would be sent now."""
+        return self.count.pending - self.held if self.enterprise.deliver == "webhook" else 0
 
 
 def sync_status(services: Services) -> SyncStatus | None:
@@ -104,20 +107,42 @@ def standings(reading: Reading, told: SyncStatus | None, now_ms: int) -> list[St
 def _standing(
     reading: Reading, enterprise: Enterprise, count: OutboxCount, told: SyncStatus | None, today: date
 ) -> Standing:
-    kept = list(_kept(reading, enterprise, today))
+    first = (today - timedelta(days=LOOKED_BACK_DAYS)).isoformat()
+    queue = _queue(reading, enterprise, today)
+    never = _reasons(reading, enterprise, outbox.unreleased(reading.connection, enterprise.id, first), today)
+    kept = _kept(reading, [*queue.held, *((row, reason or "date") for row, reason in never if reason is not None)])
     reasons: Counter[str] = Counter()
     for each in kept:
         reasons[each.reason] += each.sessions
     return Standing(
         enterprise=enterprise,
         count=count,
-        oldest_ms=released_ms(reading, count.oldest_pending),
+        held=sum(row.sessions for row, _ in queue.held),
+        oldest_ms=released_ms(reading, queue.first_seq),
         last_receipt_ms=outbox.last_receipt_ms(reading.connection, enterprise.id),
         status=told.enterprises.get(enterprise.id, NOTHING) if told is not None else NOTHING,
         kept=tuple(sorted(kept, key=lambda each: (-each.sessions, people.kazakh_key(each.name)))[:NAMES_MAX]),
         kept_sessions={reason: reasons[reason] for reason in delivery_words.WITHHELD if reasons[reason]},
         kept_people=len({each.person_ref for each in kept}),
     )
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """The first `WAITING_MAX` records without a receipt."""
+
+    held: list[tuple[Unsent, str]]
+    """Those that may not leave now, and why."""
+    first_seq: int | None
+    """The first one that may."""
+
+
+def _queue(reading: Reading, enterprise: Enterprise, today: date) -> _Queue:
+    rows = outbox.unsent(reading.connection, enterprise.id, WAITING_MAX)
+    judged = list(_reasons(reading, enterprise, rows, today))
+    # Of whom nothing is known any more is a record that the kiosk withholds, too.
+    held = [(row, reason or "contract") for row, reason in judged if reason != ""]
+    return _Queue(held, min((row.first_seq for row, reason in judged if reason == ""), default=None))
 
 
 def released_ms(reading: Reading, seq: int | None) -> int | None:
@@ -128,26 +153,30 @@ def released_ms(reading: Reading, seq: int | None) -> int | None:
     return int(json.loads(rows[0][2])["stamp"]["wall_ms"]) if rows else None
 
 
-def _kept(reading: Reading, enterprise: Enterprise, today: date) -> Iterable[Kept]:
-    """By person and reason: what was released and may not leave any more, and what was never released."""
-    first = (today - timedelta(days=LOOKED_BACK_DAYS)).isoformat()
-    queued = outbox.unsent(reading.connection, enterprise.id, WAITING_MAX)
-    never = outbox.unreleased(reading.connection, enterprise.id, first)
+def _reasons(
+    reading: Reading, enterprise: Enterprise, rows: Iterable[Unsent], today: date
+) -> Iterator[tuple[Unsent, str | None]]:
+    """Why each may not leave; empty where it may, None for who has nothing to do with that enterprise."""
+    known: dict[str, Terms | None] = {}
+    for row in rows:
+        if row.person_ref not in known:
+            known[row.person_ref] = terms(reading, row.person_ref, enterprise.id)
+        held = known[row.person_ref]
+        yield row, None if held is None else _why(enterprise, held, row, today.isoformat())
+
+
+def _kept(reading: Reading, rows: Iterable[tuple[Unsent, str]]) -> list[Kept]:
+    """By person and reason."""
     sums: Counter[tuple[str, str]] = Counter()
     since: dict[tuple[str, str], str] = {}
-    known: dict[str, Terms | None] = {}
-    for released, rows in ((True, queued), (False, never)):
-        for row in rows:
-            if row.person_ref not in known:
-                known[row.person_ref] = terms(reading, row.person_ref, enterprise.id)
-            held = known[row.person_ref]
-            reason = _why(enterprise, held, row, today.isoformat(), released=released) if held else ""
-            if reason:
-                key = (row.person_ref, reason)
-                sums[key] += row.sessions
-                since[key] = min(since.get(key, row.local_date), row.local_date)
-    for (person_ref, reason), sessions in sums.items():
-        yield Kept(person_ref, reading.full_name(person_ref), reason, sessions, since[person_ref, reason])
+    for row, reason in rows:
+        key = (row.person_ref, reason)
+        sums[key] += row.sessions
+        since[key] = min(since.get(key, row.local_date), row.local_date)
+    return [
+        Kept(person_ref, reading.full_name(person_ref), reason, sessions, since[person_ref, reason])
+        for (person_ref, reason), sessions in sums.items()
+    ]
 
 
 def terms(reading: Reading, person_ref: str, enterprise: str) -> Terms | None:
@@ -171,7 +200,7 @@ def terms(reading: Reading, person_ref: str, enterprise: str) -> Terms | None:
     return Terms(contract, consent) if seen or belongs else None
 
 
-def _why(enterprise: Enterprise, held: Terms, row: Unsent, today: str, *, released: bool) -> str:
+def _why(enterprise: Enterprise, held: Terms, row: Unsent, today: str) -> str:
     """Why it may not leave (`kiosk.domain.reviews.may_leave`); empty where it may."""
     if held.contract is None:
         return "contract"
@@ -180,9 +209,7 @@ def _why(enterprise: Enterprise, held: Terms, row: Unsent, today: str, *, releas
         return "contract"
     if held.consent is None or (held.consent or today) < today:
         return "consent"
-    if row.evidence not in enterprise.accepts:
-        return "evidence"
-    return "" if released else "date"
+    return "" if row.evidence in enterprise.accepts else "evidence"
 
 
 def problem_words(status: DeliveryStatus, language: Words) -> str:
@@ -203,8 +230,11 @@ def late(services: Services, reading: Reading) -> Sequence[tuple[Enterprise, int
     now_ms = services.wall_ms()
     found = []
     for each in services.lab.enterprises:
-        if each.deliver == "webhook":
-            since_ms = released_ms(reading, outbox.oldest_waiting(reading.connection, each.id))
-            if since_ms is not None and now_ms - since_ms > LONG_MS:
-                found.append((each, since_ms))
+        oldest = outbox.oldest_waiting(reading.connection, each.id) if each.deliver == "webhook" else None
+        since_ms = released_ms(reading, oldest)
+        if since_ms is None or now_ms - since_ms <= LONG_MS:
+            continue  # whatever may leave is younger still
+        since_ms = released_ms(reading, _queue(reading, each, reading.local_date(now_ms)).first_seq)
+        if since_ms is not None and now_ms - since_ms > LONG_MS:
+            found.append((each, since_ms))
     return found
