@@ -140,7 +140,10 @@ def make_anew(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def added_up_at_the_end(connection: sqlite3.Connection) -> Iterator[None]:
-    """In this block many sessions are written, and no total follows; at its end all are added up at once."""
+    """In this block many sessions are written, and no total follows; at its end all are added up at once.
+
+    Within such a block another one changes nothing.
+    """
     marks = ", ".join("?" * len(TRIGGERS))
     triggers = connection.execute(
         f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({marks})",  # noqa: S608
@@ -149,7 +152,8 @@ def added_up_at_the_end(connection: sqlite3.Connection) -> Iterator[None]:
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
     yield
-    make_anew(connection)
+    if triggers:
+        make_anew(connection)
     for _, sql in triggers:
         connection.execute(sql)
 
