@@ -320,11 +320,17 @@ def test_before_the_first_hour_nobody_is_told_that_it_is_too_little(college: Col
     assert set(column(college.report("attendance", group="МС-21"), "Against the plan").values()) == {""}
 
 
-def test_a_whole_workshop_may_stand_at_the_enterprise(college: College) -> None:
-    machines = tuple(replace(each, place="enterprise") for each in college.world.lab.machines)
-    college.world.lab = replace(college.world.lab, machines=machines, place="enterprise", enterprise_share=100)
+def test_where_all_machines_stand_at_one_place_nobody_is_told_that_it_is_too_little(college: College) -> None:
+    college.worked("a", at(5, 8), at(5, 11))
+    report = college.report("attendance", group="МС-21")
+    assert set(column(report, "Against the plan").values()) == {""}
+    assert any("needs the hours of the other" in line for line in report.notes)
+
+
+def test_a_machine_that_is_gone_stood_where_the_lab_does(college: College) -> None:
+    college.world.lab = replace(college.world.lab, place="enterprise")
     college.worked("a", at(5, 8), at(5, 11), machine="gone-1")
-    assert column(college.report("attendance", group="МС-21"), "Against the plan")["Әлиев Дана"] == "enough"
+    assert column(college.report("attendance", group="МС-21"), "Enterprise, hours")["Әлиев Дана"] == 3 * HOUR
 
 
 # Languages

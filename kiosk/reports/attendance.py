@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -64,12 +65,23 @@ def attendance(source: Source, period: Period, group: str | None = None, tick: T
                 "Asked for at the enterprise: at least %(percent)s per cent of the hours.",
                 percent=source.lab.enterprise_share,
             ),
+            *_blind(source),
             words.gettext("Approved hours only; what waits for a decision stands in its own column."),
             *source.rule(),
         ),
         signatures=(words.gettext("Instructor"), words.gettext("Deputy director")),
         academic_hour_ms=source.lab.academic_hour_ms,
     )
+
+
+def _knows_both(source: Source) -> bool:
+    """Are there machines at either place? Of one place alone the share says nothing."""
+    return len({each.place for each in source.lab.machines}) > 1
+
+
+def _blind(source: Source) -> Iterator[str]:
+    if not _knows_both(source):
+        yield source.words.gettext("All machines here stand at one place: the share needs the hours of the other, too.")
 
 
 def _columns(source: Source) -> tuple[Column, ...]:
@@ -92,7 +104,13 @@ def _columns(source: Source) -> tuple[Column, ...]:
 def _row(source: Source, number: int, name: str, places: Places) -> Row:
     share = places.share
     low = share is not None and share * 100 < source.lab.enterprise_share
-    mark = "" if share is None else source.words.gettext("too little") if low else source.words.gettext("enough")
+    mark = (
+        ""
+        if share is None or not _knows_both(source)
+        else source.words.gettext("too little")
+        if low
+        else source.words.gettext("enough")
+    )
     return (
         number,
         name,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from kiosk.reports.table import Column
 
 SIZES = (9.0, 8.0, 7.0, 6.0, 5.0)
+A_HAIR_MM = 0.01
+"""Widths are sums of fractions: what was measured to fit exactly must not be broken for the last digit of one."""
 LONGEST_WORD_MM = 40.0
 """A longer word is broken rather than given more room than this."""
 Width = Callable[[str, float, bool], float]
@@ -96,7 +98,7 @@ def wrapped(text: str, room_mm: float, width: Callable[[str], float]) -> list[st
     line = ""
     for word in text.split():
         joined = f"{line} {word}" if line else word
-        if width(joined) <= room_mm:
+        if width(joined) <= room_mm + A_HAIR_MM:
             line = joined
             continue
         if line:
@@ -110,7 +112,7 @@ def wrapped(text: str, room_mm: float, width: Callable[[str], float]) -> list[st
 def _pieces(word: str, room_mm: float, width: Callable[[str], float]) -> list[str]:
     pieces = [""]
     for letter in word:
-        if pieces[-1] and width(pieces[-1] + letter) > room_mm:
+        if pieces[-1] and width(pieces[-1] + letter) > room_mm + A_HAIR_MM:
             pieces.append("")
         pieces[-1] += letter
     return pieces

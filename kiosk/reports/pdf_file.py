@@ -18,7 +18,7 @@ FONTS = Path(__file__).parent / "fonts"
 FAMILY = "PTSans"
 MARGIN_MM = 8.0
 FOOT_MM = 12.0
-PAD_MM = 0.6
+PAD_MM = 0.7
 ROOM_TO_BEGIN_MM = 30.0
 """With less left on the page, a table that follows another begins on the next one."""
 LEADING = 0.43
@@ -38,8 +38,17 @@ def write_pdf(report: Report, out: BinaryIO) -> None:
             self.cell(0, 5, f"{self.page_no()} / {{nb}}", align="C")
 
     paper = Paper(orientation="landscape" if report.landscape else "portrait", format="A4")
-    paper.add_font(FAMILY, "", FONTS / "PTSans-Regular.ttf")
-    paper.add_font(FAMILY, "B", FONTS / "PTSans-Bold.ttf")
+    try:
+        for style, file in (("", "PTSans-Regular.ttf"), ("B", "PTSans-Bold.ttf")):
+            paper.add_font(FAMILY, style, FONTS / file)
+        _write(paper, report)
+        out.write(paper.output())
+    finally:
+        for font in paper.fonts.values():
+            font.close()  # type: ignore[union-attr]
+
+
+def _write(paper: FPDF, report: Report) -> None:
     paper.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
     paper.set_auto_page_break(False, FOOT_MM)
     paper.c_margin = 0.0  # the padding is the layout's
@@ -53,7 +62,6 @@ def write_pdf(report: Report, out: BinaryIO) -> None:
         writer.lines(14, "B", (report.title,))
         writer.lines(9, "", report.subtitle)
     writer.below()
-    out.write(paper.output())
 
 
 class _Writer:

@@ -45,6 +45,8 @@ NOBODY_IN_A_GROUP = "-"
 """`NO_GROUP` in an address, where an empty text is nothing chosen."""
 ON_SCREEN_DAYS: Mapping[str, int] = {"journal": 31, "attendance": 366, "diary": 31, "machines": 366, "briefings": 31}
 """A longer period is made as a file: a page must not grow with the history."""
+MOST_ROWS = 400
+"""So is what turns out to be longer: the briefings of a whole college in September."""
 ABOUT: Mapping[ReportKind, str] = {
     "journal": N_("A group's people by the days of a month, with the sums to sign."),
     "attendance": N_("The share of the hours that was done at the enterprise, for each person."),
@@ -83,6 +85,8 @@ def show(kind: str) -> str:
     with _source() as source:
         asked, trouble = _asked(source, kind, request.args)
         drawn = None if trouble or too_long(source, asked) else draw(source, asked)
+        if drawn is not None and sum(len(table.rows) for table in drawn.report.tables) > MOST_ROWS:
+            drawn = None
         return render_template(
             "staff/report.html",
             asked=asked,
