@@ -22,6 +22,7 @@ Source = Path | bytes | BinaryIO
 
 _BLOCK = 64 * 1024
 _HEAD = 4_096
+_FEW = 4
 _SPLIT = N_("split it, or leave out what does not belong to it")
 _SAVE = N_("save it as XLSX, or as CSV UTF-8")
 _CLOSE_QUOTES = N_("close every quotation mark")
@@ -106,7 +107,9 @@ def _records(text: io.TextIOWrapper, delimiter: str, skipped: int) -> Iterator[R
 
 def _require_utf8(file: BinaryIO, head: bytes) -> None:
     """`FileProblem` with the first line that is not UTF-8, and with what it seems to be instead."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) > len(head) // 4:
+    # Without a mark too: there is a zero byte, and every other byte is one of few.
+    halves = 0 in head and min(len({*head[0::2]}), len({*head[1::2]})) <= _FEW
+    if halves or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileProblem(N_("it is Unicode text (%(encoding)s), not UTF-8"), _SAVE, encoding="UTF-16")
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -124,7 +127,7 @@ def _require_utf8(file: BinaryIO, head: bytes) -> None:
 
 def _other_encoding(line: int, rest: bytes) -> FileProblem:
     high = [byte for byte in rest if byte >= 0x80]
-    if sum(byte in _CYRILLIC_BYTES for byte in high) * 10 > len(high) * 8:
+    if len(high) > 2 and sum(byte in _CYRILLIC_BYTES for byte in high) * 10 > len(high) * 8:
         what = N_(
             "this file is not UTF-8 but, it seems, %(encoding)s, which has no Kazakh letters: they are lost in it"
         )

@@ -29,6 +29,10 @@ MAX_DEPTH = 64
 MAX_STRINGS = 200_000
 MAX_LETTERS = 10_000_000
 MAX_STYLES = 65_536
+MAX_ELEMENTS = 300_000
+"""Of one part: 5,000 lines of 25 columns are 250,000, and each costs some microseconds."""
+LONGEST_CODE = 255
+"""Letters of a number format, by Excel's own specification."""
 MAX_COLUMNS = 64
 MAX_MERGES = 20
 LONGEST_CELL = 32_767
@@ -52,6 +56,7 @@ _BROKEN = (
     ValueError,
 )
 """What the standard library says of damaged or hostile archives and XML."""
+TOO_MUCH = N_("the workbook holds more than a list of people or programmes does")
 _SPLIT = N_("split it, or leave out what does not belong to it")
 _UNMERGE = N_("unmerge them and fill in each cell")
 _SHOW = N_("show it, or delete it")
@@ -126,6 +131,7 @@ class _Part:
 
     def __init__(self) -> None:
         self._depth = 0
+        self._elements = 0
         self._wanted = False
         self._text: list[str] = []
         self._length = 0
@@ -138,14 +144,19 @@ class _Part:
 
     def _starts(self, name: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
+        self._elements += 1
         if self._depth > MAX_DEPTH:
             raise FileProblem(NOT_A_WORKBOOK, SAVE_AGAIN)
+        if self._elements > MAX_ELEMENTS:
+            raise FileProblem(TOO_MUCH, _SPLIT)
         local = name.rpartition(" ")[2]
         self._wanted = local in self.TEXTS
         if self._wanted:
             self._text.clear()
             self._length = 0
-        self.start(local, {key.rpartition(" ")[2]: value for key, value in attributes.items()})
+        if any(" " in key for key in attributes):
+            attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
+        self.start(local, attributes)
 
     def _ends(self, name: str) -> None:
         self._depth -= 1
@@ -255,7 +266,7 @@ class _Strings(_Part):
             self.found.append(_unescaped("".join(self._runs)))
             self._runs.clear()
         if len(self.found) > MAX_STRINGS or self._letters > MAX_LETTERS or len(self._runs) > LONGEST_CELL:
-            raise FileProblem(N_("the workbook holds more text than a list of people or programmes does"), _SPLIT)
+            raise FileProblem(TOO_MUCH, _SPLIT)
 
 
 class _Styles(_Part):
@@ -265,16 +276,20 @@ class _Styles(_Part):
         super().__init__()
         self.found: list[Style] = []
         self._codes: dict[str, str] = {}
+        self._styles: dict[str, Style] = {}
         self._inside = False
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "cellXfs":
             self._inside = True
         elif name == "numFmt" and len(self._codes) < MAX_STYLES:
-            self._codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")[:LONGEST_CELL]
+            self._codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")[:LONGEST_CODE]
         elif name == "xf" and self._inside and len(self.found) < MAX_STYLES:
             number = attributes.get("numFmtId", "0")
-            self.found.append(style_of(number, self._codes.get(number)))
+            style = self._styles.get(number)
+            if style is None:
+                style = self._styles[number] = style_of(number, self._codes.get(number))
+            self.found.append(style)
 
     def end(self, name: str, text: str) -> None:
         if name == "cellXfs":
