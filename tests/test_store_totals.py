@@ -229,3 +229,21 @@ def test_what_pages_ask_is_a_short_walk_along_an_index(db: sqlite3.Connection, a
     steps = [str(step) for *_, step in db.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
     assert walk in steps
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+def test_the_last_session_that_waits_with_a_flag_is_found_among_those_that_wait(db: sqlite3.Connection) -> None:
+    for number, (flags, review, open_still) in enumerate(
+        [
+            (("clock_uncertain",), "pending", False),
+            (("status_lost", "clock_uncertain"), "pending", False),
+            (("status_lost",), "pending", False),
+            (("clock_uncertain",), "approved", False),
+            (("clock_uncertain",), "pending", True),
+        ]
+    ):
+        end_ms = None if open_still else CLOSED.end_ms
+        views.put_session(db, CLOSED._replace(session=number, flags=flags, review=review, end_ms=end_ms))
+    found = views.newest_pending(db, "clock_uncertain")
+    assert found is not None
+    assert found.session == 1
+    assert views.newest_pending(db, "overlap") is None

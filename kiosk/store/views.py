@@ -190,6 +190,16 @@ def pending_sessions(connection: sqlite3.Connection, first_date: str, last_date:
     return _all(rows)
 
 
+def newest_pending(connection: sqlite3.Connection, flag: str) -> SessionView | None:
+    """The last opened of the closed sessions that wait for an instructor and have this flag, or None."""
+    row = connection.execute(
+        f"{_SELECT} WHERE review = 'pending' AND +end_ms IS NOT NULL"  # noqa: S608 - names of our own
+        " AND EXISTS (SELECT 1 FROM json_each(flags) WHERE value = ?) ORDER BY +session DESC LIMIT 1",
+        (flag,),
+    ).fetchone()
+    return None if row is None else _from_row(row)
+
+
 def person_day(connection: sqlite3.Connection, person_ref: str, local_date: str) -> list[SessionView]:
     """A person's sessions of one local date, by start."""
     rows = connection.execute(

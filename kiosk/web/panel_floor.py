@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from flask import request
@@ -21,7 +22,6 @@ from kiosk.words import clock_time, hours_minutes, weekday_time
 
 STEPS = {"day": 86_400_000, "hour": 3_600_000, "minutes": 300_000}
 FARTHEST_MS = 400 * 86_400_000
-DATES = ("0001-01-01", "9999-12-31")
 
 
 @panel.get("/sessions")
@@ -111,8 +111,8 @@ class Undated:
 
 def undated(store: Reading, at: Inside) -> Undated | None:
     """The newest session that waits for a date."""
-    waiting = views.pending_sessions(store.connection, *DATES)
-    unsure = [each for each in waiting if "clock_uncertain" in each.flags]
+    waiting = views.newest_pending(store.connection, "clock_uncertain")
+    unsure = [] if waiting is None else [waiting]
     if not services().status().clock_synced:
         unsure += _running_undated(store, at)  # flags come with the end of a session
     if not unsure:
@@ -126,9 +126,12 @@ def undated(store: Reading, at: Inside) -> Undated | None:
 
 def _running_undated(store: Reading, at: Inside) -> list[SessionView]:
     """Open sessions of this boot, while neither a clock nor anybody has dated it."""
-    rows = store.connection.execute("SELECT bytes FROM ledger WHERE type = 'clock_anchored'")
+    rows = store.connection.execute(
+        "SELECT type, bytes FROM ledger WHERE type IN ('boot_started', 'clock_anchored') ORDER BY seq DESC"
+    )
+    since = takewhile(lambda row: row[0] != "boot_started", rows)
     boot = _stamp(store, at.visit.seq)["boot"]
-    if any(json.loads(data)["at"]["boot"] == boot for (data,) in rows):
+    if any(json.loads(data)["at"]["boot"] == boot for _, data in since):
         return []
     opened = views.open_sessions(store.connection)
     return [each for each in opened if _stamp(store, each.session)["boot"] == boot]
