@@ -39,6 +39,7 @@ from lab_config.model import Lab, Mqtt
 if TYPE_CHECKING:
     from kiosk.web.certificates import Certificate
     from kiosk.web.feed import Feed
+    from kiosk.web.jobs import Jobs
     from kiosk.web.server import Server
     from kiosk.web.services import KioskStatus, SourceStatus
 
@@ -72,6 +73,7 @@ class Kiosk:
         self._roll_calls = RollCalls.of(self.lab, self.data / DATABASE)
         self._feed: Feed | None = None
         self._servers: list[Server] = []
+        self._jobs: Jobs | None = None
         self._clerk = Clerk(self.data / DATABASE, self.lab, self.clock, self._inbox, self._committed)
         self._voice = Voice(self.lab, lambda: self._clerk.notices, self._is_recording)
         self._clerk.start()
@@ -104,6 +106,8 @@ class Kiosk:
             self._feed.stop()
         for server in self._servers:
             server.stop()
+        if self._jobs is not None:
+            self._jobs.close()
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -170,6 +174,7 @@ class Kiosk:
         # Imported now, after the capture runs: they cost a third of a second on a small machine.
         from kiosk.web.apps import create_kiosk_app, create_staff_app  # noqa: PLC0415
         from kiosk.web.feed import Feed  # noqa: PLC0415
+        from kiosk.web.job_pages import jobs_of_app  # noqa: PLC0415
         from kiosk.web.server import Server  # noqa: PLC0415
         from kiosk.web.services import Services  # noqa: PLC0415
         from kiosk.web.staff_door import StaffDoor  # noqa: PLC0415
@@ -191,6 +196,7 @@ class Kiosk:
         web = self.lab.web
         tls = None if certificate is None else (certificate.certificate, certificate.key)
         staff = create_staff_app(services)
+        self._jobs = jobs_of_app(staff)
         self._servers = [
             Server(web.kiosk_listen, create_kiosk_app(services, self._feed), self._feed),
             Server(web.listen, staff, self._feed, tls, StaffDoor(staff).admit),

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kiosk.reports.hours import Tick, parts, untold
+from kiosk.reports.hours import parts
 from kiosk.reports.journal import group_name
 from kiosk.reports.period import Period
 from kiosk.reports.source import NAMELESS, NO_GROUP, Source, full_name
 from kiosk.reports.table import Column, Report, Row, Table
+from kiosk.reports.ticks import Tick, untold
 
 
 @dataclass

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kiosk import phrases
-from kiosk.reports.hours import Part, Tick, parts, untold
+from kiosk.reports.hours import Part, parts
 from kiosk.reports.period import Period
 from kiosk.reports.source import Source, full_name
 from kiosk.reports.table import Column, Report, Row, Table
+from kiosk.reports.ticks import Tick, untold
 from kiosk.store import views
 from kiosk.store.people import Person
 from kiosk.words import clock_time, local

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from kiosk.reports.csv_file import write_csv
 from kiosk.reports.pdf_file import write_pdf
 from kiosk.reports.table import Report
+from kiosk.reports.ticks import Tick, untold
 from kiosk.reports.xlsx_file import write_xlsx
 
 MEDIA = {
@@ -19,8 +20,10 @@ MEDIA = {
 """Form to media type, in the order in which they are offered."""
 
 
-def write(report: Report, form: str, out: BinaryIO, folder: Path | None = None) -> None:
+def write(report: Report, form: str, out: BinaryIO, folder: Path | None = None, tick: Tick = untold) -> None:
     """Write `report` in a form of `MEDIA`; `folder` takes what a workbook keeps on disk while it is made.
+
+    Only what takes long, a PDF, tells how far it is.
 
     Raises `KeyError` for another form.
     """
@@ -29,7 +32,7 @@ def write(report: Report, form: str, out: BinaryIO, folder: Path | None = None) 
     elif form == "xlsx":
         write_xlsx(report, out, folder)
     elif form == "pdf":
-        write_pdf(report, out)
+        write_pdf(report, out, tick)
     else:
         raise KeyError(form)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -10,18 +10,12 @@ from zoneinfo import ZoneInfo
 
 from kiosk.reports.period import ONE_DAY, Period, midnight_ms
 from kiosk.reports.source import Source
+from kiosk.reports.ticks import Tick, untold
 from kiosk.store.worked import Worked, worked
 from kiosk.words import local
 
 LOOK_BACK = timedelta(days=7)
 """A session that began longer before the period does not reach into it: it is closed within a day or two."""
-
-Tick = Callable[[int, int], None]
-"""Told how much is done of how much, in any unit; what it raises ends the work."""
-
-
-def untold(_done: int, _of: int) -> None:
-    """Nobody waits."""
 
 
 class Part(NamedTuple):

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from kiosk.reports.hours import Part, Tick, parts, untold
+from kiosk.reports.hours import Part, parts
 from kiosk.reports.period import Period
 from kiosk.reports.source import NAMELESS, NO_GROUP, Source, full_name
 from kiosk.reports.table import Column, Kind, Report, Row, Table
+from kiosk.reports.ticks import Tick, untold
 from kiosk.store.people import Person
 
 DAY_MM = 5.6

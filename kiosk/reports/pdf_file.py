@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from kiosk.reports.cells import NUMERIC, shown_row
 from kiosk.reports.paper import Layout, laid_out, wrapped
 from kiosk.reports.table import Report, Table
+from kiosk.reports.ticks import Tick, untold
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -27,7 +28,7 @@ NO_GLYPH = "?"
 """Stands for a letter that the font has not: an emoji, say."""
 
 
-def write_pdf(report: Report, out: BinaryIO) -> None:
+def write_pdf(report: Report, out: BinaryIO, tick: Tick = untold) -> None:
     """One document; where there are several tables each begins a page, but in a flowing report."""
     from fpdf import FPDF  # noqa: PLC0415 - only who makes a file pays for it
 
@@ -41,14 +42,14 @@ def write_pdf(report: Report, out: BinaryIO) -> None:
     try:
         for style, file in (("", "PTSans-Regular.ttf"), ("B", "PTSans-Bold.ttf")):
             paper.add_font(FAMILY, style, FONTS / file)
-        _write(paper, report)
+        _write(paper, report, tick)
         out.write(paper.output())
     finally:
         for font in paper.fonts.values():
             font.close()  # type: ignore[union-attr]
 
 
-def _write(paper: FPDF, report: Report) -> None:
+def _write(paper: FPDF, report: Report, tick: Tick) -> None:
     paper.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
     paper.set_auto_page_break(False, FOOT_MM)
     paper.c_margin = 0.0  # the padding is the layout's
@@ -57,6 +58,7 @@ def _write(paper: FPDF, report: Report) -> None:
     for number, table in enumerate(report.tables):
         writer.head(table, whole=number == 0)
         writer.table(table)
+        tick(number + 1, len(report.tables))
     if not report.tables:
         paper.add_page()
         writer.lines(14, "B", (report.title,))

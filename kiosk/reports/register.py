@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 from datetime import date
 
 from kiosk import phrases
-from kiosk.reports.hours import Tick, untold
 from kiosk.reports.period import Period
 from kiosk.reports.source import Source
 from kiosk.reports.table import Column, Report, Row, Table
+from kiosk.reports.ticks import Tick, untold
 from kiosk.store.acts import Act, acts
 from kiosk.words import local
 
