@@ -197,6 +197,13 @@ def test_a_consent_is_not_taken_over_past_an_entry_that_may_have_withdrawn_it(wo
         assert any(person.contracts for person in desk.core.state.people.values())
 
 
+def test_a_roster_may_tell_anew_of_a_consent_that_is_in_doubt(workshop: Workshop) -> None:
+    workshop.edit("INSERT INTO ledger VALUES (99, 'tap_read', x'00', x'00')")
+    with closing(workshop.start_again()) as desk:
+        desk.relive([(HandClock().stamp(), ImportPeople((AIGERIM,)))])
+    assert [entry["until"] for entry in of_type(workshop.data, "consent_given")] == [AIGERIM.consent_until]
+
+
 def test_a_withdrawn_consent_stays_withdrawn(workshop: Workshop) -> None:
     with closing(open_writer(workshop.database)) as connection, write(connection):
         given = of_type(workshop.data, "consent_given")[0]
@@ -205,7 +212,8 @@ def test_a_withdrawn_consent_stays_withdrawn(workshop: Workshop) -> None:
         entry = json.dumps(withdrawn | {"type": "consent_withdrawn", "seq": size}).encode()
         Ledger(connection).append("consent_withdrawn", entry)
     workshop.edit("UPDATE ledger SET bytes = x'00' WHERE seq = 3")
-    workshop.start_again().close()
+    with closing(workshop.start_again()) as desk:
+        desk.relive([(HandClock().stamp(), ImportPeople((AIGERIM,)))])  # whose roster still has it
     assert of_type(workshop.data, "consent_given") == []
 
 

@@ -62,6 +62,8 @@ class _Known:
     contracts: dict[str, dict[str, tuple[str | None, str | None]]] = field(default_factory=lambda: defaultdict(dict))
     consents: dict[str, dict[str, tuple[int, str | None]]] = field(default_factory=lambda: defaultdict(dict))
     blocked: set[str] = field(default_factory=set)
+    withdrawn: set[tuple[str, str]] = field(default_factory=set)
+    """(person, enterprise): known not to consent any more."""
     doubt: int = -1
     """The last entry that cannot be read and may have withdrawn a consent; no consent before it is taken over."""
 
@@ -119,6 +121,7 @@ class _Estate:
             still = now.known.consents[person_ref]
             self.known.consents[person_ref] = {each: still[each] for each in given if each in still}
             self.consents_gone += len(given) - len(self.known.consents[person_ref])
+        self.known.withdrawn |= now.known.withdrawn
 
 
 def inherit(database: Path, connection: sqlite3.Connection) -> Heritage | None:
@@ -160,6 +163,7 @@ def inherit_backup(
 
 
 def _hand_over(estate: _Estate, predecessor: dict[str, object], connection: sqlite3.Connection) -> Heritage:
+    _let_rosters_tell_again(estate)
     # Who was kept comes before their doubles, which name them.
     estate.rows["people"].sort(key=lambda row: row.get("merged_into") is not None)
     carried = {table: _insert(connection, table, estate.rows[table]) for table in _TABLES}
@@ -168,6 +172,16 @@ def _hand_over(estate: _Estate, predecessor: dict[str, object], connection: sqli
     given = [seq for by_enterprise in estate.known.consents.values() for seq, _ in by_enterprise.values()]
     left = estate.consents_gone + sum(seq <= estate.known.doubt for seq in given)
     return Heritage(predecessor, roster, {table: len(rows) for table, rows in carried.items()}, left)
+
+
+def _let_rosters_tell_again(estate: _Estate) -> None:
+    """A roster is only heard where it changed (`kiosk.roster.listed`): so is the next one, of consents in doubt."""
+    known = estate.known
+    for row in estate.rows["people"]:
+        whose = (row["person_ref"], row["enterprise"])
+        seq, _ = known.consents[row["person_ref"]].get(row["enterprise"], (-1, None))
+        if seq <= known.doubt and whose not in known.withdrawn:
+            row["consent_until"] = None
 
 
 def _told_once(acts: Rows) -> Rows:
@@ -293,8 +307,10 @@ def _follow(known: _Known, seq: int, said: e.Body) -> None:
             known.qualifications[ref][qualification] = said
         case e.ConsentGiven(person_ref=ref, enterprise=enterprise, until=until):
             known.consents[ref][enterprise] = (seq, until)
+            known.withdrawn.discard((ref, enterprise))
         case e.ConsentWithdrawn(person_ref=ref, enterprise=enterprise):
             known.consents[ref].pop(enterprise, None)
+            known.withdrawn.add((ref, enterprise))
         case e.PersonMerged(person_ref=double, into=into):
             known.merge(double, into)
         case e.ContractRecorded(person_ref=ref, enterprise=enterprise, valid_from=first, valid_to=last):
