@@ -14,9 +14,11 @@ from flask.testing import FlaskClient
 
 from kiosk.commands import HoldBriefing
 from kiosk.roll_call import SHOWN_S
+from kiosk.store.schema import open_reader
 from kiosk.web.apps import create_kiosk_app
 from kiosk.web.board import BoardView
 from kiosk.web.reading import Reading
+from kiosk.words import words
 from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR
 from tests.staff_fixtures import Staff, lab_with_briefings, send, text
 
@@ -198,7 +200,11 @@ def test_the_workshops_screen_says_that_taps_start_no_work_meanwhile(staff: Staf
     assert "Briefing" not in board.status_payload()["marks"]
     staff.roll_calls.begin("mill-1", staff.ref("i1"), far=True)
     staff.tap("mill-1", AIGERIM.badges[0])
-    assert "Briefing, taps start no work: Mill (1 present)" in board.status_payload()["marks"]
+    assert "Briefing, no work (1): Mill" in board.status_payload()["marks"]
+    with closing(open_reader(staff.database)) as connection:
+        assert "no work starts" in board.payload(Reading(connection, staff.lab))["html"].replace(
+            words("kk").gettext("Briefing: no work starts"), "no work starts"
+        )
     staff.roll_calls.end("mill-1")
     staff.roll_calls.begin("mill-1", staff.ref("i1"))
     assert "Briefing" not in board.status_payload()["marks"]

@@ -216,7 +216,8 @@ class History:
 
     def _office(self, today: date) -> Iterator[Told]:
         accounts = {"instructor": self._by, "lead": self._lead}
-        office = Office(self._lab, tuple(self._people.values()), self._badge_ref, accounts, today)
+        rows = tuple(self._people.values())
+        office = Office(self._lab, rows, tuple(WHO_WORKS_WHERE), self._badge_ref, accounts, today)
         for back, hour, minute, what in office.asked(DAYS, self._local_ms):
             yield self._local_ms(today - timedelta(days=back), hour, minute), what
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -51,6 +51,8 @@ class Office:
 
     lab: Lab
     rows: Sequence[PersonRow]
+    who: Collection[str]
+    """Who works at machines at all."""
     badge_ref: Callable[[str], str]
     by: dict[str, str]
     today: date
@@ -107,15 +109,16 @@ class Office:
 
         def sign(state: State) -> Iterator[Command]:
             listed = {each.id: each.competencies for each in self.lab.programmes}
+            here = {self._ref(state, each) for each in self.who}
             pairs = [
                 (person.ref, competency)
                 for competency_place in range(12)
                 for person in state.people.values()
-                if person.role == "apprentice" and person.active
+                if person.ref in here
                 for competency in listed.get(person.programme or "", ())[competency_place : competency_place + 1]
             ]
             for number in range(index * SIGNED_A_DAY, (index + 1) * SIGNED_A_DAY) if pairs else ():
-                rounds, place = divmod(number, max(1, len(pairs) * 3 // 5))
+                rounds, place = divmod(number, max(1, len(pairs) * 4 // 5))
                 ref, competency = pairs[place]
                 level = min(3, 1 + rounds + place % 2)
                 yield SignCompetency(ref, competency.id, level, self.by["instructor"], how="panel_both_badges")

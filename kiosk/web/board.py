@@ -101,6 +101,7 @@ class BoardView:
                     "state_words": self._phrase(LOOKS.get(look) or phrases.STATES[state]),
                     "names": self._names[machine.id],
                     "reader_lost": self._reader_lost(machine, status),
+                    "briefing": self._briefing(machine),
                     "people": [_on(session, now_ms) for session in people.get(machine.id, [])],
                 }
             )
@@ -111,6 +112,12 @@ class BoardView:
         own = [reader.id for reader in self._lab.readers if reader.machine == machine.id]
         lost = [each for each in own if each in status.readers and not status.readers[each].connected]
         return self.languages[0].gettext(N_("Reader out of order")) if own and len(lost) == len(own) else ""
+
+    def _briefing(self, machine: Machine) -> str:
+        """Where a page elsewhere holds one at the machine's reader, its card says that a tap starts no work."""
+        far = self._services.roll_calls.far()
+        own = any(reader.machine == machine.id and reader.id in far for reader in self._lab.readers)
+        return self.languages[0].gettext(N_("Briefing: no work starts")) if own else ""
 
     def _what_is_wrong(self, status: KioskStatus) -> list[dict[str, Any]]:
         shared = {reader.id for reader in self._lab.readers if reader.machine is None}
@@ -127,8 +134,8 @@ class BoardView:
         return marks
 
     def _roll_call(self, machine: str | None, present: int) -> list[dict[str, str]]:
-        said = N_("Briefing, taps start no work: %(machine)s (%(present)s present)")
-        everywhere = N_("Briefing, taps start no work (%(present)s present)")
+        said = N_("Briefing, no work (%(present)s): %(machine)s")
+        everywhere = N_("Briefing, no work (%(present)s)")
         texts = []
         for each in self.languages:
             name = machine_name(self._lab, machine, each)
