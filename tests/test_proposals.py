@@ -74,6 +74,13 @@ def test_silence_that_work_does_not_enclose_stays_uncredited(parts: tuple[tuple[
     assert proposed(row, states(*parts)).kind == "approve"
 
 
+def test_work_speaks_for_no_more_silence_than_itself() -> None:
+    parts = states(("running", 10), ("unknown", 11), ("running", 10), ("unknown", 11), ("running", 10))
+    row = a_session("status_lost", minutes=52, credited_ms=30 * MINUTE, unverified_ms=22 * MINUTE)
+    assert proposed(row._replace(by_state={"running": 30 * MINUTE}), parts).why == "bridged_often"
+    assert proposed(row._replace(by_state={"running": 20 * MINUTE}), parts).kind == "approve"
+
+
 def test_a_silence_too_long_for_its_neighbours_to_speak_for_stays_uncredited() -> None:
     minutes = BRIDGE_MS // MINUTE + 1
     parts = states(("running", 30), ("unknown", minutes), ("running", 30))

@@ -155,8 +155,9 @@ class College:
             hands = [number for number in range(round_ * 5 + 1, round_ * 5 + 6) if number <= 20]
             for number in hands:
                 self.tap(number, f"mill-{(number - 1) % 5 + 1}")
-            self.later(12)
-            self.report("silent-1", "running")
+            for _ in range(4):
+                self.later(3 if round_ == 1 else 1)
+                self.report("silent-1", "running")
             for number in hands:
                 self.tap(number, f"mill-{(number - 1) % 5 + 1}")
         self.tap(21, "silent-1")

@@ -14,7 +14,7 @@ from kiosk.words import local
 MINUTE_MS = 60_000
 STEPS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720)
 MOST_TICKS = 5
-CLEAR = 12.0
+CLEAR = 15.0
 """Percent at each end that belong to the times of beginning and end."""
 
 
@@ -30,6 +30,11 @@ class Block:
     width: float
     count: int = 0
     """Of the others on the machine, where it stands for them."""
+
+    @property
+    def hatch(self) -> str:
+        """Which pattern says that nothing is known: `silent` or `down`; empty where something is."""
+        return {"none": "silent", "unknown": "silent", "silent": "silent", "down": "down"}.get(self.kind, "")
 
 
 @dataclass(frozen=True)

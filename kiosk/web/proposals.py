@@ -30,6 +30,10 @@ WHY = {
         "The machine signal was lost from %(since)s to %(until)s, but the machine worked before and after. "
         "%(time)s of it can be credited."
     ),
+    "bridged_often": N_(
+        "The machine signal was lost again and again between %(since)s and %(until)s, but the machine worked before "
+        "and after each time. %(time)s of it can be credited."
+    ),
     "status_lost": N_("The machine signal was lost from %(since)s. What the machine confirmed is credited, no more."),
     "did_not_work": N_("The machine did not work while the card was on it."),
     "faulty": N_("The machine could not work: it stood with a fault."),
@@ -95,11 +99,12 @@ def _signal_lost(row: SessionView, segments: Sequence[Segment], counts: Collecti
     ]
     silent_ms = sum(each.end_ms - each.start_ms for each in bridged)
     more_ms = min(silent_ms, row.unverified_ms, row.presence_ms - row.credited_ms)
-    # Time that was shared with others is not one's own to add to.
-    if more_ms > 0 and not row.uncredited.get("shared"):
+    # Work speaks for no more silence than itself, and shared time is not one's own to add to.
+    worked_ms = sum(row.by_state.get(state, 0) for state in counts)
+    if 0 < more_ms <= worked_ms and not row.uncredited.get("shared"):
         return Proposal(
             ADJUST,
-            "bridged",
+            "bridged" if len(bridged) == 1 else "bridged_often",
             credited_ms=row.credited_ms + more_ms,
             reason="equipment_fault",
             since_ms=bridged[0].start_ms,

@@ -17,7 +17,7 @@ from kiosk.web.board import machine_name
 from kiosk.web.picture import Picture, picture
 from kiosk.web.proposals import WHY, propose
 from kiosk.web.reading import NAMELESS, Reading
-from kiosk.web.review_words import by_account, how_late
+from kiosk.web.review_words import by_account, how_late, kinds_in_words
 from kiosk.web.strip import NOTHING, Evidence, beside, evidence
 from kiosk.words import Words, academic_hours, clock_time, day, hours_minutes, local_field, weekday_time, words
 from lab_config.model import STATES, Programme, Rules
@@ -100,6 +100,8 @@ class Item:
     questioned_at: str
     moments: Mapping[int, str]
     """Each moment of the picture on the clock on the wall."""
+    kinds: Mapping[str, str]
+    """What each kind of block and pin of a picture is called."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def items(
 ) -> list[Item]:
     """The rows in words; `closely` adds the strip and the proposal."""
     said = words(language)
-    return [_item(reading, row, said, who, closely=closely) for row in rows]
+    kinds = kinds_in_words(said) if closely else {}
+    return [_item(reading, row, said, who, kinds if closely else None) for row in rows]
 
 
 def counted_states(reading: Reading, row: SessionView) -> tuple[str, ...]:
@@ -163,7 +166,8 @@ def closed_to(row: SessionView, who: Account, *, questioned: bool) -> str:
     return "" if fresh or who.role == "lead" else "lead"
 
 
-def _item(reading: Reading, row: SessionView, said: Words, who: Account, *, closely: bool) -> Item:
+def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: Mapping[str, str] | None) -> Item:
+    closely = kinds is not None
     lab, zone = reading.lab, reading.zone
     programme = next((each for each in lab.programmes if each.id == row.programme), None)
     by_hand = row.evidence == "manual"
@@ -210,6 +214,7 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, *, clos
         question=asked,
         questioned_at=asked_at,
         moments=_moments(reading, seen),
+        kinds=kinds or {},
     )
 
 

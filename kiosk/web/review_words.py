@@ -24,6 +24,14 @@ ENTERED = N_("entered by hand")
 CLOSED = N_("closed by the instructor")
 RELEASED = N_("sent to %(enterprise)s, revision %(revision)s")
 
+KINDS = {
+    "silent": N_("no data: the machine was silent"),
+    "down": N_("no data: the kiosk was down"),
+    "none": N_("this machine has no sensor"),
+    "still_here": N_("“I am still here” was touched"),
+}
+"""What is on the strip beside states and flags."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -47,6 +55,11 @@ class Step:
     """Of an adjustment."""
     process: str
     supersedes: int | None
+
+
+def kinds_in_words(said: Words) -> dict[str, str]:
+    """Everything that can be on a strip; a page has hundreds of them, so each is looked up once."""
+    return {kind: said.gettext(text) for kind, text in {**phrases.STATES, **phrases.FLAGS, **KINDS}.items()}
 
 
 def history(reading: Reading, session: int, said: Words) -> list[Step]:

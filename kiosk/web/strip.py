@@ -13,7 +13,7 @@ LOOK_BACK = 5000
 """Entries searched for the state that held at the opening. Further back it is `unknown` for want of knowledge."""
 LATE_MS = 15 * 60_000
 """How long after the end an entry may still date itself back into the session (a confirmation that took its time)."""
-AT_ONCE = 1000
+AT_ONCE = 500
 FARTHEST = 20_000
 """Entries after the opening that are looked at: more than the busiest workshop writes in the longest session."""
 SILENT, DOWN = "silent", "down"
@@ -135,22 +135,32 @@ def _happened(connection: sqlite3.Connection, session: Stretch, end: int) -> Ite
 def _entries(
     connection: sqlite3.Connection, session: Stretch, origins: Mapping[str, int], until: int
 ) -> Iterator[dict[str, Any]]:
-    """What may concern the session of the entries after its opening, until one is later than `until` (UTC)."""
+    """What may concern the session of the entries after its opening.
+
+    As far as its closing and `AT_ONCE` entries more, or until one is later than `until` (UTC): whatever a clock shows.
+    """
     machine = f'"machine":{json.dumps(session.machine, ensure_ascii=False)}'.encode()
     this_one = f'"session":{session.session},'.encode()
     (newest,) = connection.execute("SELECT coalesce(max(seq), -1) FROM ledger").fetchone()
     newest = min(newest, session.session + FARTHEST)
+    closed = False
     for after in range(session.session, newest, AT_ONCE):
         last = min(after + AT_ONCE, newest)
         # Entries are canonical JSON, so the bytes tell whose they are, and only those are read.
         rows = connection.execute(
             "SELECT bytes FROM ledger WHERE seq > ? AND seq <= ? AND (type = 'boot_started'"
-            " OR (type = 'state_changed' AND instr(bytes, ?) > 0) OR (type = 'still_here' AND instr(bytes, ?) > 0))"
-            " ORDER BY seq",
+            " OR (type = 'state_changed' AND instr(bytes, ?) > 0)"
+            " OR (type IN ('still_here', 'session_closed') AND instr(bytes, ?) > 0)) ORDER BY seq",
             (after, last, machine, this_one),
         )
+        ended = closed
         for (data,) in rows:
-            yield json.loads(data)
+            body = json.loads(data)
+            closed = closed or body["type"] == "session_closed"
+            if body["type"] != "session_closed":
+                yield body
+        if ended:
+            return
         (data,) = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (last,)).fetchone()
         stamp = json.loads(data)["stamp"]
         if _utc(stamp, stamp, origins) > until:
