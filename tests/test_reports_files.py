@@ -241,3 +241,12 @@ def test_tables_begin_a_page_each_but_in_a_flowing_report() -> None:
     tables = tuple(Table(COLUMNS, (ROW,), None, title=each) for each in ("ТО-1", "ТО-2", "ТО-3"))
     apart, together = (content(report(tables=tables, flowing=each), "pdf") for each in (False, True))
     assert [len(PdfReader(io.BytesIO(each)).pages) for each in (apart, together)] == [3, 1]
+
+
+def test_each_sheet_is_signed_by_itself_and_a_flowing_report_once() -> None:
+    tables = tuple(Table(COLUMNS, (ROW,), None, title=each) for each in ("ТО-1", "ТО-2"))
+    counts = [
+        pdf_text(report(tables=tables, signatures=("Шебер",), flowing=flowing)).count("Шебер")
+        for flowing in (False, True)
+    ]
+    assert counts == [2, 1]

@@ -58,12 +58,15 @@ def _write(paper: FPDF, report: Report, tick: Tick) -> None:
     for number, table in enumerate(report.tables):
         writer.head(table, whole=number == 0)
         writer.table(table)
+        if not report.flowing:
+            writer.below()  # each sheet is signed by itself
         tick(number + 1, len(report.tables))
     if not report.tables:
         paper.add_page()
         writer.lines(14, "B", (report.title,))
         writer.lines(9, "", report.subtitle)
-    writer.below()
+    if report.flowing or not report.tables:
+        writer.below()
 
 
 class _Writer:
