@@ -38,7 +38,6 @@ FLOORS = {
     "kiosk.signatures": 3,
     "kiosk.records": 3,
     "kiosk.control": 3,
-    "kiosk.people_csv": 3,
     "kiosk.imports": 3,
     "kiosk.replay": 3,
     "kiosk.disclosure": 3,

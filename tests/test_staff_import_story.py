@@ -69,7 +69,7 @@ def looked_at(page: Page, name: str) -> None:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     assert page.evaluate(RUN_AXE, list(WCAG)) == []
     if os.environ.get(PICTURES):
-        page.screenshot(path=Path(os.environ[PICTURES]) / f"import-{name}.png", full_page=True)
+        (Path(os.environ[PICTURES]) / f"import-{name}.png").write_bytes(page.screenshot(full_page=True))
     page.set_viewport_size({"width": 1280, "height": 800})
 
 

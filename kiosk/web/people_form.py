@@ -1,4 +1,4 @@
-"""Add a person, and change what is known of one: the same rules as a roster's (`kiosk.people_csv`), field by field."""
+"""Add a person, and change what is known of one: by the same rules as a roster (`kiosk.imports`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.commands import PersonRow, SavePerson
-from kiosk.people_csv import read_people
+from kiosk.imports.people import read_people
 from kiosk.phrases import LANGUAGE_NAMES
 from kiosk.store.people import Person
 from kiosk.web.apps import account
