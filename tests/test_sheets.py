@@ -10,10 +10,12 @@ from typing import Any
 
 import openpyxl
 import pytest
+from click.testing import CliRunner
 from openpyxl.worksheet.worksheet import Worksheet
 from workbooks import MAIN, rewritten, saved, with_rows, workbook
 from xlsxwriter import Workbook
 
+from kiosk.cli import main
 from kiosk.imports.people import read_people
 from kiosk.imports.problems import FileProblem, Row
 from kiosk.imports.sheets import read_rows
@@ -209,6 +211,19 @@ def test_a_text_that_turns_the_reading_direction_is_refused() -> None:
 def test_the_example_of_the_template_is_refused_if_it_is_left_in() -> None:
     (_, (problem,)) = read_people("person_id,role,surname\n# p17,apprentice,Сериков\n".encode())
     assert str(problem) == "line 2, column person_id: this line is the example of the template; delete the line"
+
+
+def test_the_command_takes_a_workbook_and_names_each_bad_line(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.xlsx", tmp_path / "bad.xlsx"
+    names = ["person_id", "role", "surname", "badges"]
+    good.write_bytes(workbook([names, ["p1", "apprentice", "Сериков", "0F00448FB0"]]))
+    bad.write_bytes(workbook([names, ["p1", "apprentice", "Сериков", 1234567890], ["p 2", "apprentice", "Ким", ""]]))
+    command = ["people", "import", "--dry-run", "--data", str(tmp_path)]
+    assert CliRunner().invoke(main, [*command, str(good)]).output == "1 people would be imported\n"
+    answer = CliRunner().invoke(main, [*command, str(bad)])
+    assert answer.exit_code == 1
+    assert f"{bad}: line 2, column badges: the spreadsheet program has made a number of the badge" in answer.output
+    assert f"{bad}: line 3, column person_id: there is a space in 'p 2'; write the id without spaces" in answer.output
 
 
 # --- files that are something else -----------------------------------------------------------------------------------
