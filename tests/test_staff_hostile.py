@@ -83,7 +83,10 @@ def test_a_hostile_name_is_text_on_every_page_and_in_every_file(world: World, ch
         walk = Walk(page, home)
         page.on("dialog", refuse)
         page.on("pageerror", lambda error: walk.complaints.append(f"{pattern(page.url)}: {error}"))
-        page.on("console", lambda said: walk.complaints.append(said.text) if said.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: walk.complaints.append(f"{said.text} {said.location}") if said.type == "error" else None,
+        )
         page.goto(home)
         page.fill("input[name=name]", "lead")
         page.fill("input[name=password]", PASSWORD)

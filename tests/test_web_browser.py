@@ -15,6 +15,7 @@ from kiosk.web.apps import create_kiosk_app, create_staff_app
 from kiosk.web.feed import Feed
 from kiosk.web.server import Server
 from kiosk.web.services import KioskStatus, ReaderStatus, SourceStatus
+from kiosk.web.staff_door import StaffDoor
 from tests.browser import chromium as start_chromium
 
 pytestmark = pytest.mark.browser
@@ -54,11 +55,16 @@ def a_kiosk(world: World, demo: bool = False) -> Iterator[str]:
 
 @contextmanager
 def a_staff_side(world: World) -> Iterator[str]:
-    server = Server("127.0.0.1:0", create_staff_app(world.services()))
+    services = world.services()
+    feed = Feed(services)
+    app = create_staff_app(services)
+    server = Server("127.0.0.1:0", app, feed, door=StaffDoor(app).admit)
+    feed.start()
     server.start()
     try:
         yield server.address
     finally:
+        feed.stop()
         server.stop()
 
 

@@ -67,12 +67,13 @@ def _held(source: Source, period: Period, whom: Collection[str] | None, tick: Ti
 def _row(source: Source, number: int, held: Act) -> Row:
     name, _, until = held.subject.rpartition(":")
     person = source.roster.get(held.person_ref or "")
+    kind = phrases.QUALIFICATION_KINDS["briefing"]
     return (
         number,
         source.full_name(held.person_ref or ""),
         source.programme(person.programme) if person else "",
         local(held.at_ms, source.zone).date(),
-        source.words.gettext(phrases.QUALIFICATION_KINDS["briefing"], what=name.removeprefix(BRIEFING)),
+        source.words.gettext(kind, what=name.removeprefix(BRIEFING)),
         date.fromisoformat(until) if until else None,
         source.decider(held.by),
         None,

@@ -94,7 +94,8 @@ def _step(reading: Reading, body: dict[str, Any], said: Words) -> Step:
 def _what(reading: Reading, body: dict[str, Any], said: Words, *, undone: bool) -> str:
     match body["type"]:
         case "session_reviewed":
-            return said.gettext(TAKEN_BACK if undone else phrases.REVIEWS[body["decision"]])
+            decided = phrases.REVIEWS[body["decision"]]
+            return said.gettext(TAKEN_BACK if undone else decided)
         case "session_questioned":
             return said.gettext(QUESTIONED)
         case "manual_session_entered":
