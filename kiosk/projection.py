@@ -18,7 +18,7 @@ from kiosk.store import acts, learners, outbox, people, totals, views
 from kiosk.store.ledger import Ledger
 
 AT_ONCE = 200
-"""Sessions that change together from which on (a start, a rebuild) all of them are looked at in one go."""
+"""Sessions that change together whose neighbours are looked for in one go."""
 
 
 def fold(connection: sqlite3.Connection, state: State) -> State:
@@ -109,17 +109,40 @@ def _shared_flags(connection: sqlite3.Connection, state: State) -> tuple[set[int
     """(whose flags may have changed, the `minor_limit` of them, the `same_time_pair` of them)."""
     if not state.touched:
         return set(), set(), set()
-    if len(state.touched) > AT_ONCE:
-        look, say = set(state.sessions), set(state.sessions)
-    else:
-        places = {each: _places(connection, state, each) for each in state.touched}
-        look, say = reach(state, {each: spans for each, spans in places.items() if spans})
+    look, say = _reach(connection, state, sorted(state.touched))
     assert state.last is not None
     among = [state.sessions[each] for each in sorted(say)]
     # What a session that is open adds to its week is not known yet; that it opened beside another one is.
     closed = [session for session in among if not session.is_open]
     births = _births(connection, {session.person_ref for session in closed if session.id in look})
     return look, minor_limits(state, state.last, births, closed), same_time_pairs(state, among)
+
+
+def _reach(connection: sqlite3.Connection, state: State, touched: list[int]) -> tuple[set[int], set[int]]:
+    """Whose shared flags can change, and who has a say in them: everybody where many change (a start, a rebuild)."""
+    if len(touched) > max(AT_ONCE, len(state.sessions) // 8):
+        return set(state.sessions), set(state.sessions)
+    look: set[int] = set()
+    say: set[int] = set()
+    for first in range(0, len(touched), AT_ONCE):
+        places = {each: _places(connection, state, each) for each in touched[first : first + AT_ONCE]}
+        found = reach(state, {each: spans for each, spans in places.items() if spans})
+        look |= found[0]
+        say |= found[1]
+    return look, say
+
+
+def minors_again(connection: sqlite3.Connection, state: State, person_ref: str) -> None:
+    """A birth date was told, corrected or erased: what a minor may work is asked again of this person, and no other."""
+    if state.last is None:
+        return
+    rows = [row for row in views.person_sessions(connection, person_ref) if row.end_ms is not None]
+    births = _births(connection, {person_ref})
+    minors = minor_limits(state, state.last, births, [state.sessions[row.session] for row in rows])
+    for row in rows:
+        flags = joined(row.flags, row.session in minors, "same_time_pair" in row.flags)
+        if flags != row.flags:
+            views.put_session(connection, row._replace(flags=flags))
 
 
 def _places(connection: sqlite3.Connection, state: State, session_id: int) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from kiosk.domain import observations as o
 from kiosk.domain.entries import Stamp, from_object
 from kiosk.domain.state import State
 from kiosk.known_badges import KnownBadges
+from kiosk.projection import minors_again, project
 from kiosk.proofs import read
 from kiosk.store import acts, people
 from kiosk.store.ledger import Ledger
@@ -113,8 +114,8 @@ class Roster:
             people.insert_person(self._connection, person_ref, row)
         else:
             people.update_person(self._connection, person_ref, row)
-            if known.birth_date != row.birth_date:  # what a minor may work depends on it
-                self._state.touched.update(self._state.sessions_by_person.get(person_ref, ()))
+            if known.birth_date != row.birth_date:
+                minors_again(self._connection, self._state, person_ref)
         badge_refs = tuple(self._badge_ref(uid, person_ref) for uid in row.badges)
         return listed(row, person_ref, badge_refs, by, known)
 
@@ -134,6 +135,8 @@ class Roster:
         kept, double = self._person(command.keep_id), self._person(command.double_id)
         seqs = hear(o.FoundTwice(kept.person_ref, double.person_ref, command.by))
         people.merge_person(self._connection, double.person_ref, kept.person_ref)
+        project(self._connection, self._state)
+        minors_again(self._connection, self._state, kept.person_ref)
         return Done(seqs)
 
     def _erase(self, command: c.ErasePerson, hear: Hear) -> Done:
@@ -147,6 +150,7 @@ class Roster:
         people.forget_texts(self._connection, self._texts_about(person_ref))
         people.erase_person(self._connection, person_ref)
         people.write_anew(self._connection)
+        minors_again(self._connection, self._state, person_ref)
         self._badges.forget(numbers)
         return Done(seqs)
 

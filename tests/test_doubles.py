@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from shopfloor_fixtures import MINUTE, Floor, a_floor, refused
+from shopfloor_fixtures import DAY, MINUTE, Floor, a_floor, refused
 
 from kiosk import office
 from kiosk.audit import audit
@@ -169,6 +169,40 @@ def test_two_machines_at_one_time_are_flagged_and_the_log_still_keeps_its_laws(f
     assert audit(floor.desk.connection, None, lambda *_: None).findings == ()
     manual = EnterManual("p1", "lathe-1", None, floor.now_ms - 30 * MINUTE, floor.now_ms, floor.by, "kiosk_down")
     assert refused(floor, manual) == "overlap"
+
+
+def test_two_cards_together_on_three_days_are_seen_once_the_two_are_known_to_be_one(floor: Floor) -> None:
+    for whose in (TWIN, AIGERIM, AIGERIM):
+        floor.tap(whose)
+        floor.clock.move(4_000)
+        floor.tap(PYOTR)
+        floor.work(10)
+        floor.tap(PYOTR)
+        floor.clock.move(DAY)
+        floor.desk.pass_time(heartbeat=True)
+    assert [row.session for row in floor.rows() if "same_time_pair" in row.flags] == []
+    merge(floor)
+    flagged = [row.flags for row in floor.rows() if "same_time_pair" in row.flags]
+    assert len(flagged) == 2  # with the third day, of both
+    floor.desk.close()
+    assert office.rebuild(floor.data).same
+    floor.again()
+
+
+def test_the_weeks_of_a_minor_are_added_up_once_the_two_are_known_to_be_one(floor: Floor) -> None:
+    floor.ask(ImportPeople((replace(AIGERIM, birth_date="2010-06-01"),)))
+    for whose in (TWIN, AIGERIM):
+        for _ in range(3):
+            lesson(floor, whose, minutes=280)
+            floor.clock.move(10 * MINUTE)
+    assert [row for row in floor.rows() if "minor_limit" in row.flags] == []
+    merge(floor)
+    assert [row for row in floor.rows() if "minor_limit" in row.flags] != []
+    floor.ask(ImportPeople((AIGERIM,)))  # a roster without the birth date
+    assert [row for row in floor.rows() if "minor_limit" in row.flags] == []
+    floor.desk.close()
+    assert office.rebuild(floor.data).same
+    floor.again()
 
 
 def test_nobody_decides_on_what_their_double_did(floor: Floor) -> None:

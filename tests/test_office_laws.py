@@ -86,7 +86,7 @@ def live_through(floor: Floor, draw: random.Random, length: int) -> None:
     deciders += [str(floor.ask(AddUser(role, role, "$hash")).value) for role in ("instructor", "lead", "admin")]
     steps: list[Callable[[], object]] = [
         lambda: floor.tap(draw.choice(ROSTER), draw.choice(["mill-1", "lathe-1"])),
-        lambda: floor.clock.move(draw.choice([5_000, MINUTE, 10 * MINUTE])),
+        lambda: floor.clock.move(draw.choice([4_000, 4_000, 10 * MINUTE, 12 * 60 * MINUTE])),
         lambda: floor.report(draw.choice(["running", "idle"])),
         lambda: floor.ask(commands(floor, deciders, draw)),
         lambda: floor.ask(commands(floor, deciders, draw)),
@@ -96,7 +96,7 @@ def live_through(floor: Floor, draw: random.Random, length: int) -> None:
             draw.choice(steps)()
 
 
-@pytest.mark.parametrize("seed", [21, 36, 52])  # whose lives hold all of it
+@pytest.mark.parametrize("seed", [16, 46, 51])  # whose lives hold all of it
 def test_a_start_and_a_rebuild_end_with_what_was_lived(tmp_path: Path, seed: int) -> None:
     with a_floor(tmp_path) as floor:
         floor.ask(ImportPeople(ROSTER))

@@ -128,8 +128,6 @@ def _person_merged(state: State, _entry: e.Entry, body: e.PersonMerged) -> None:
 @_follows(e.PersonErased)
 def _person_erased(state: State, _entry: e.Entry, body: e.PersonErased) -> None:
     state.people[body.person_ref].active = False
-    # With the birth date goes what a minor may work.
-    state.touched.update(state.sessions_by_person.get(body.person_ref, ()))
 
 
 @_follows(e.BadgeAssigned)
