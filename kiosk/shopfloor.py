@@ -140,7 +140,9 @@ class Shopfloor:
         old = [each for each in people.badges_of(self._connection, person.person_ref) if not each.blocked]
         people.update_badge(self._connection, badge.badge_ref, person.person_ref, blocked=False)
         known = self._state.people[person.person_ref]
-        row = o.PersonListed(person.person_ref, known.role, known.programme, known.active, (badge.badge_ref,), by=command.by)
+        row = o.PersonListed(
+            person.person_ref, known.role, known.programme, known.active, (badge.badge_ref,), by=command.by
+        )
         seqs = hear(row)
         for each in old if command.replace else ():
             if each.badge_ref != badge.badge_ref:

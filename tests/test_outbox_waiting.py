@@ -38,7 +38,9 @@ def test_what_waits_is_what_was_released_and_has_no_receipt(
                 mine = [seq for each, seq in wanted if each == name]
                 assert [row.seq for row in outbox.pending(connection, name, 99, 99)] == mine
                 assert outbox.oldest_waiting(connection, name) == (mine[0] if mine else None)
-            counted = {each.enterprise: (each.pending, each.oldest_pending) for each in outbox.counts(connection)}
-            for name, (waits, oldest) in counted.items():
+            told = {each.enterprise: each for each in outbox.counts(connection)}
+            assert sorted(told) == sorted(set(released.values()))
+            for name, count in told.items():
                 mine = [seq for each, seq in wanted if each == name]
-                assert (waits, oldest) == (len(mine), mine[0] if mine else None)
+                assert (count.pending, count.oldest_pending) == (len(mine), mine[0] if mine else None)
+                assert count.released == list(released.values()).count(name)

@@ -85,17 +85,12 @@ def receipt(connection: sqlite3.Connection, enterprise: str, seqs: Iterable[int]
 
 def counts(connection: sqlite3.Connection) -> list[OutboxCount]:
     """Every enterprise that something was released to, by id."""
-    rows = connection.execute("SELECT enterprise, count(*) FROM outbox GROUP BY enterprise ORDER BY enterprise")
-    waiting = {
-        enterprise: (count, oldest)
-        for enterprise, count, oldest in connection.execute(
-            "SELECT enterprise, count(*), min(seq) FROM outbox_waiting GROUP BY enterprise"
-        )
-    }
+    rows = connection.execute(
+        "SELECT enterprise, released, waiting FROM outbox_counts WHERE released > 0 ORDER BY enterprise"
+    )
     return [
-        OutboxCount(enterprise, released, released - count, oldest)
-        for enterprise, released in rows
-        for count, oldest in (waiting.get(enterprise, (0, None)),)
+        OutboxCount(enterprise, released, released - waiting, oldest_waiting(connection, enterprise))
+        for enterprise, released, waiting in rows.fetchall()
     ]
 
 

@@ -410,6 +410,40 @@ _OUTBOX_WAITING = (
     CREATE TRIGGER receipt_came AFTER INSERT ON receipts
     BEGIN DELETE FROM outbox_waiting WHERE enterprise = NEW.enterprise AND seq = NEW.seq; END
     """,
+    # Counted as they come and go: `/health` asks every few seconds, whatever the age of the log.
+    """
+    CREATE TABLE outbox_counts (
+        enterprise TEXT PRIMARY KEY,
+        released INTEGER NOT NULL,
+        waiting INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO outbox_counts SELECT enterprise, count(*), count(*) - count(webhook_id)
+    FROM outbox LEFT JOIN receipts USING (enterprise, seq) GROUP BY enterprise
+    """,
+    """
+    CREATE TRIGGER outbox_counted AFTER INSERT ON outbox
+    BEGIN
+        INSERT INTO outbox_counts VALUES (NEW.enterprise, 1, 0)
+        ON CONFLICT (enterprise) DO UPDATE SET released = released + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER outbox_uncounted AFTER DELETE ON outbox
+    BEGIN UPDATE outbox_counts SET released = released - 1 WHERE enterprise = OLD.enterprise; END
+    """,
+    """
+    CREATE TRIGGER waiting_counted AFTER INSERT ON outbox_waiting
+    BEGIN
+        INSERT INTO outbox_counts VALUES (NEW.enterprise, 0, 1)
+        ON CONFLICT (enterprise) DO UPDATE SET waiting = waiting + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER waiting_uncounted AFTER DELETE ON outbox_waiting
+    BEGIN UPDATE outbox_counts SET waiting = waiting - 1 WHERE enterprise = OLD.enterprise; END
+    """,
 )
 
 MIGRATIONS: dict[str, tuple[str, ...]] = {

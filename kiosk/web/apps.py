@@ -21,6 +21,7 @@ from kiosk import phrases, words
 from kiosk.phrases import N_
 from kiosk.store import acts, people
 from kiosk.store.schema import StoreError, open_reader
+from kiosk.web import page_words
 from kiosk.web.accounts import CLOSED, HOUR_S, Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
 from kiosk.web.board import static_folder
@@ -238,6 +239,7 @@ def _plain_app(services: Services) -> Flask:
         default_translation_directories=str(words.LOCALE_FOLDER),
         locale_selector=lambda: request_language(services),
     )
+    page_words.install(app, lambda: request_language(services))
 
     @app.after_request
     def _secure(response: Response) -> Response:

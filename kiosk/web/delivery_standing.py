@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from kiosk.clock import real_wall_ms
@@ -33,8 +33,8 @@ WAITING_MAX = 5_000
 
 NOTHING = DeliveryStatus()
 TERMS = ("contract_recorded", "consent_given", "consent_withdrawn")
-TERMS_MAX = 200
-"""So many changes of one person's contracts and consents are looked at, the newest first."""
+TERMS_MAX = 20_000
+"""So many changes of contracts and consents are looked at, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Terms:
     """First and last day."""
     consent: str | None = None
     """The last day; empty is without an end, None is no consent."""
+
+
+Entered = dict[tuple[str, str], Terms]
+"""By person and enterprise."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +102,19 @@ def standings(reading: Reading, told: SyncStatus | None, now_ms: int) -> list[St
     """Every enterprise, in the order of the configuration."""
     today = reading.local_date(now_ms)
     counted = {each.enterprise: each for each in outbox.counts(reading.connection)}
+    known = entered(reading)
     return [
-        _standing(reading, each, counted.get(each.id, OutboxCount(each.id, 0, 0, None)), told, today)
+        _standing(reading, each, counted.get(each.id, OutboxCount(each.id, 0, 0, None)), told, today, known)
         for each in reading.lab.enterprises
     ]
 
 
 def _standing(
-    reading: Reading, enterprise: Enterprise, count: OutboxCount, told: SyncStatus | None, today: date
+    reading: Reading, enterprise: Enterprise, count: OutboxCount, told: SyncStatus | None, today: date, known: Entered
 ) -> Standing:
     first = (today - timedelta(days=LOOKED_BACK_DAYS)).isoformat()
-    queue = _queue(reading, enterprise, today)
-    never = _reasons(reading, enterprise, outbox.unreleased(reading.connection, enterprise.id, first), today)
+    queue = _queue(reading, enterprise, today, known)
+    never = _reasons(reading, enterprise, outbox.unreleased(reading.connection, enterprise.id, first), today, known)
     kept = _kept(reading, [*queue.held, *((row, reason or "date") for row, reason in never if reason is not None)])
     reasons: Counter[str] = Counter()
     for each in kept:
@@ -137,9 +142,9 @@ class _Queue:
     """The first one that may."""
 
 
-def _queue(reading: Reading, enterprise: Enterprise, today: date) -> _Queue:
+def _queue(reading: Reading, enterprise: Enterprise, today: date, known: Entered) -> _Queue:
     rows = outbox.unsent(reading.connection, enterprise.id, WAITING_MAX)
-    judged = list(_reasons(reading, enterprise, rows, today))
+    judged = list(_reasons(reading, enterprise, rows, today, known))
     # Of whom nothing is known any more is a record that the kiosk withholds, too.
     held = [(row, reason or "contract") for row, reason in judged if reason != ""]
     return _Queue(held, min((row.first_seq for row, reason in judged if reason == ""), default=None))
@@ -154,14 +159,14 @@ def released_ms(reading: Reading, seq: int | None) -> int | None:
 
 
 def _reasons(
-    reading: Reading, enterprise: Enterprise, rows: Iterable[Unsent], today: date
+    reading: Reading, enterprise: Enterprise, rows: Iterable[Unsent], today: date, known: Entered
 ) -> Iterator[tuple[Unsent, str | None]]:
     """Why each may not leave; empty where it may, None for who has nothing to do with that enterprise."""
-    known: dict[str, Terms | None] = {}
+    terms: dict[str, Terms | None] = {}
     for row in rows:
-        if row.person_ref not in known:
-            known[row.person_ref] = terms(reading, row.person_ref, enterprise.id)
-        held = known[row.person_ref]
+        if row.person_ref not in terms:
+            terms[row.person_ref] = known.get((row.person_ref, enterprise.id)) or _belonging(reading, row, enterprise)
+        held = terms[row.person_ref]
         yield row, None if held is None else _why(enterprise, held, row, today.isoformat())
 
 
@@ -179,25 +184,29 @@ def _kept(reading: Reading, rows: Iterable[tuple[Unsent, str]]) -> list[Kept]:
     ]
 
 
-def terms(reading: Reading, person_ref: str, enterprise: str) -> Terms | None:
-    """Contract and consent of a person; None for who has nothing to do with that enterprise."""
-    contract: tuple[str, str] | None = None
-    consent: str | None = None
-    seen: set[str] = set()
-    for act in acts(reading.connection, person_ref=person_ref, kinds=TERMS, limit=TERMS_MAX):
-        name, _, dates = act.subject.partition(":")
-        what = "contract" if act.kind == "contract_recorded" else "consent"
-        if name != enterprise or what in seen:
+def entered(reading: Reading) -> Entered:
+    """Everybody's contracts and consents, as they were entered last; one walk, whatever the number of people."""
+    found: Entered = {}
+    seen: set[tuple[str, str, bool]] = set()
+    for act in acts(reading.connection, kinds=TERMS, limit=TERMS_MAX):
+        enterprise, _, dates = act.subject.partition(":")
+        key, contract = (act.person_ref or "", enterprise), act.kind == "contract_recorded"
+        if (*key, contract) in seen:
             continue
-        seen.add(what)
-        if what == "contract":
+        seen.add((*key, contract))
+        held = found.setdefault(key, Terms())
+        if contract:
             first, _, last = dates.partition(":")
-            contract = (first, last)
+            found[key] = replace(held, contract=(first, last))
         elif act.kind == "consent_given":
-            consent = dates
-    person = people.person_by_ref(reading.connection, person_ref)
-    belongs = person is not None and person.enterprise == enterprise
-    return Terms(contract, consent) if seen or belongs else None
+            found[key] = replace(held, consent=dates)
+    return found
+
+
+def _belonging(reading: Reading, row: Unsent, enterprise: Enterprise) -> Terms | None:
+    """Of whom nothing was entered: no terms; None for who has nothing to do with that enterprise."""
+    person = people.person_by_ref(reading.connection, row.person_ref)
+    return Terms() if person is not None and person.enterprise == enterprise.id else None
 
 
 def _why(enterprise: Enterprise, held: Terms, row: Unsent, today: str) -> str:
@@ -234,7 +243,8 @@ def late(services: Services, reading: Reading) -> Sequence[tuple[Enterprise, int
         since_ms = released_ms(reading, oldest)
         if since_ms is None or now_ms - since_ms <= LONG_MS:
             continue  # whatever may leave is younger still
-        since_ms = released_ms(reading, _queue(reading, each, reading.local_date(now_ms)).first_seq)
+        queue = _queue(reading, each, reading.local_date(now_ms), entered(reading))
+        since_ms = released_ms(reading, queue.first_seq)
         if since_ms is not None and now_ms - since_ms > LONG_MS:
             found.append((each, since_ms))
     return found

@@ -30,7 +30,7 @@ from kiosk.words import parse_hours_minutes, words
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
 MAX_AT_ONCE = 200
-SHOWN_EXCEPTIONS = 25
+SHOWN_EXCEPTIONS = 20
 """A group; each decision brings the next one of a longer backlog onto the page."""
 SHOWN_CLEAN = 100
 SHOWN_DECIDED = 50

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from kiosk import phrases
 from kiosk.domain.entries import UNDONE
 from kiosk.domain.flags import QUESTIONED
 from kiosk.domain.manual import MANUAL_REASONS
+from kiosk.proofs import read
 from kiosk.store import learners, people, waiting
 from kiosk.store.views import SessionView
 from kiosk.web.accounts import Account
@@ -268,7 +268,7 @@ def _decided(reading: Reading, row: SessionView, programme: Programme | None, sa
 def _entered(reading: Reading, session: int, said: Words) -> str:
     """`aigul. The kiosk did not work: power cut`."""
     (data,) = reading.connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (session,)).fetchone()
-    body = json.loads(data)
+    body = read(data)
     user = people.user_by_ref(reading.connection, body["by"])
     reason = phrases.MANUAL_REASON_WORDS.get(body["reason"])
     why = [said.gettext(reason) if reason else body["reason"], reading.text(body["text_hash"])]

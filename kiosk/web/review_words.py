@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from kiosk import phrases
 from kiosk.domain.entries import UNDONE
 from kiosk.phrases import N_
+from kiosk.proofs import read
 from kiosk.store import people, waiting
 from kiosk.web.reading import NAMELESS, Reading
 from kiosk.words import Words, clock_time, day, hours_minutes
@@ -64,7 +64,7 @@ def kinds_in_words(said: Words) -> dict[str, str]:
 
 def history(reading: Reading, session: int, said: Words) -> list[Step]:
     """All that was done about a session, newest first."""
-    return [_step(reading, json.loads(data), said) for data in waiting.history(reading.connection, session)]
+    return [_step(reading, read(data), said) for data in waiting.history(reading.connection, session)]
 
 
 def _step(reading: Reading, body: dict[str, Any], said: Words) -> Step:

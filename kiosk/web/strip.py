@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Protocol
 
+from kiosk.proofs import read
+
 LOOK_BACK = 5000
 """Entries searched for the state that held at the opening. Further back it is `unknown` for want of knowledge."""
 LATE_MS = 15 * 60_000
@@ -114,7 +116,7 @@ def _happened(connection: sqlite3.Connection, session: Stretch, end: int) -> Ite
     opening = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (session.session,)).fetchone()
     if opening is None:
         return
-    body = json.loads(opening[0])
+    body = read(opening[0])
     if "at" not in body:  # hours by hand happened at no reader
         return
     origins = {body["at"]["boot"]: session.start_ms - body["at"]["boot_ms"]}
@@ -155,14 +157,14 @@ def _entries(
         )
         ended = closed
         for (data,) in rows:
-            body = json.loads(data)
+            body = read(data)
             closed = closed or body["type"] == "session_closed"
             if body["type"] != "session_closed":
                 yield body
         if ended:
             return
         (data,) = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (last,)).fetchone()
-        stamp = json.loads(data)["stamp"]
+        stamp = read(data)["stamp"]
         if _utc(stamp, stamp, origins) > until:
             return
 
@@ -186,5 +188,5 @@ def _state_at_opening(connection: sqlite3.Connection, session: Stretch) -> tuple
     ).fetchone()
     if row is None or row[0] == "boot_started":
         return "unknown", SILENT  # the kiosk was down, or nothing was ever heard
-    state = str(json.loads(row[1])["state"])
+    state = str(read(row[1])["state"])
     return state, SILENT if state == "unknown" else ""
