@@ -166,6 +166,7 @@ COMMAND_REFUSALS = {
     "unknown_session": N_("There is no such session any more. Load the page again."),
     "session_open": N_("A session is still open. End it, or wait until it has ended."),
     "own_session": N_("Nobody decides on their own sessions. Ask another instructor."),
+    "own_papers": N_("Nobody hands in qualifications of their own. Ask another instructor, or leave them out."),
     "not_clean": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
     "reason_missing": N_("Choose a reason."),
     "text_too_long": N_("The text is too long. Shorten it."),

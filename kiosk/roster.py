@@ -89,11 +89,22 @@ class Roster:
         for row in command.rows:
             for uid in row.badges:
                 _refuse_unfit(uid, f"a badge of {row.person_id}")
+            self._refuse_own_papers(row, command.by)
         seqs: tuple[int, ...] = ()
         for row in command.rows:
             seqs += hear(self._listed(row, command.by))
         acts.note(self._connection, stamp.wall_ms, "imported", command.by, str(len(command.rows)))
         return Done(seqs, len(command.rows))
+
+    def _refuse_own_papers(self, row: PersonRow, by: str) -> None:
+        """Nobody vouches for themselves, by a roster neither; what they hold already may stand in it."""
+        user = people.user_by_ref(self._connection, by)
+        person = people.person_by_id(self._connection, row.person_id) if user is not None else None
+        if user is None or person is None or user.person_ref != person.person_ref:
+            return
+        held = self._state.people[person.person_ref].qualifications
+        if any(held.get(name, "") != until for name, until in row.qualifications):
+            raise CommandRefused("own_papers", row.person_id)
 
     def _save(self, command: c.SavePerson, hear: Hear) -> Done:
         person_id = command.row.person_id

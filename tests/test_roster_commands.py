@@ -23,7 +23,7 @@ from kiosk.commands import (
     WithdrawConsent,
 )
 from kiosk.store import acts, people
-from tests.kiosk_fixtures import AIGERIM, PYOTR
+from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR
 
 
 @pytest.fixture
@@ -147,3 +147,16 @@ def test_an_import_is_an_act_with_the_number_of_its_rows(floor: Floor) -> None:
     floor.ask(ImportPeople((AIGERIM, PYOTR), floor.by))
     newest = acts.acts(floor.desk.connection, kinds=("imported",))[0]
     assert (newest.by, newest.subject, newest.seq) == (floor.by, "2", None)
+
+
+def test_nobody_hands_in_a_qualification_of_their_own_and_repeating_one_is_no_news(floor: Floor) -> None:
+    own = replace(MASTER, qualifications=(("qualification:cnc_mill", None),))
+    assert refused(floor, ImportPeople((AIGERIM, own), floor.by)) == "own_papers"
+    floor.ask(ImportPeople((own,), "import"))  # somebody else may
+    floor.ask(ImportPeople((AIGERIM, own), floor.by))
+    assert (
+        refused(
+            floor, ImportPeople((replace(own, qualifications=(("qualification:cnc_mill", "2031-01-01"),)),), floor.by)
+        )
+        == "own_papers"
+    )
