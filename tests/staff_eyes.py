@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from playwright.sync_api import Page
 
 from lab_config.model import Lab
-from tests.eyes import AXE, PICTURES, RUN_AXE, WCAG, strangers
+from tests.eyes import AXE, PICTURES, RUN_AXE, WCAG, phrases_of, strangers
 
 WIDTHS = {"360": (360, 780), "1024": (1024, 768), "1920": (1920, 1080)}
 
@@ -79,6 +79,11 @@ def pattern(url: str) -> str:
     return f"{path}?{names}" if names else path
 
 
+def _sentence(language: str, text: str) -> bool:
+    """Is it a phrase of that language with a capital letter and a full stop?"""
+    return text[:1].lower() + text[1:].removesuffix(".") in phrases_of(language)[0]
+
+
 @dataclass
 class StaffEyes:
     """Looks at the pages of one signed-in browser; everything that is wrong is kept by the page's pattern."""
@@ -123,7 +128,7 @@ class StaffEyes:
     def _judge(self, name: str) -> Iterator[str]:
         self._keep(name)
         read: list[tuple[str, str]] = [(each[0], each[1]) for each in self.page.evaluate(READ)]
-        yield from strangers(read, self.lab)
+        yield from strangers((each for each in read if not _sentence(*each)), self.lab)
         yield from self.page.evaluate(LAID_OUT)
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text(encoding="utf-8"))

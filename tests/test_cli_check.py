@@ -49,7 +49,7 @@ def test_a_good_configuration_is_one_sentence_with_counts() -> None:
     result = run("--lab", FOLDER)
     assert result.exit_code == 0
     assert result.stdout == (
-        "The configuration of “demo-w3” has no problem: 9 machines, 9 readers, 3 programmes, 3 enterprises.\n"
+        "The configuration of “demo-w3” has no problem: 9 machines, 9 readers, 3 programmes, 4 enterprises.\n"
     )
 
 

@@ -201,7 +201,8 @@ def test_after_a_death_the_next_start_says_what_is_true_now(workshop: Workshop, 
             wait_until(lambda: of_type(workshop.data, "state_changed") or mill.say("lab/mill-1", '{"state":"RUN"}'))
         workshop.tap(AIGERIM)
         with listening(workshop.broker) as ear:
-            wait_until(lambda: ear.of(f"{TOPIC}/session") and ear.of(f"{TOPIC}/state")[-1:] == ["running"], what="all")
+            wait_until(lambda: '"occupied":true' in "".join(ear.of(f"{TOPIC}/session")[-1:]), what="the session")
+            wait_until(lambda: ear.of(f"{TOPIC}/state")[-1:] == ["running"], what="the state")
             before = json.loads(ear.of(f"{TOPIC}/session")[-1])
         process.kill()
         process.wait()
