@@ -96,11 +96,12 @@ class StaffEyes:
     wrong: dict[str, list[str]] = field(default_factory=dict)
 
     def look(self, name: str) -> None:
-        """Judge the page as it opens, and again with everything unfolded."""
-        found = [*self._judge(f"{name}")]
-        if self.page.query_selector("details"):
+        """Judge the page as it opens, and again with everything unfolded, where axe sees all of it at once."""
+        folded = self.page.query_selector("details") is not None
+        found = [*self._judge(f"{name}", axe=not folded)]
+        if folded:
             self.page.evaluate(OPEN_ALL)
-            found += [f"unfolded: {each}" for each in self._judge(f"{name}-unfolded")]
+            found += [f"unfolded: {each}" for each in self._judge(f"{name}-unfolded", axe=True)]
         if found:
             self.wrong.setdefault(name, []).extend(dict.fromkeys(found))
 
@@ -125,11 +126,13 @@ class StaffEyes:
         if found:
             self.wrong.setdefault(f"{name} (keyboard)", []).extend(found)
 
-    def _judge(self, name: str) -> Iterator[str]:
+    def _judge(self, name: str, axe: bool) -> Iterator[str]:
         self._keep(name)
         read: list[tuple[str, str]] = [(each[0], each[1]) for each in self.page.evaluate(READ)]
         yield from strangers((each for each in read if not _sentence(*each)), self.lab)
         yield from self.page.evaluate(LAID_OUT)
+        if not axe:
+            return
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text(encoding="utf-8"))
         yield from self.page.evaluate(RUN_AXE, list(WCAG))
