@@ -145,7 +145,7 @@ def unreleased(connection: sqlite3.Connection, enterprise: str, first_date: str)
         SELECT person_ref, local_date, evidence, count(*), min(session) FROM sessions
         WHERE local_date >= :first AND review IN ('approved', 'adjusted') AND session NOT IN (
             SELECT session FROM outbox WHERE enterprise = :enterprise AND session IS NOT NULL AND seq >
-                coalesce((SELECT min(session) FROM sessions WHERE local_date >= :first), 0)
+                coalesce((SELECT min(+session) FROM sessions WHERE local_date >= :first), 0)
         ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
         """,
         {"first": first_date, "enterprise": enterprise},

@@ -29,7 +29,7 @@ SILENT_MS = 120_000
 """`sync` says every 30 s that it is alive."""
 LOOKED_BACK_DAYS = 30
 NAMES_MAX = 50
-WAITING_MAX = 5_000
+WAITING_MAX = 2_000
 
 NOTHING = DeliveryStatus()
 TERMS = ("contract_recorded", "consent_given", "consent_withdrawn")

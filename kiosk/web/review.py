@@ -30,10 +30,10 @@ from kiosk.words import parse_hours_minutes, words
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
 MAX_AT_ONCE = 200
-SHOWN_EXCEPTIONS = 20
+SHOWN_EXCEPTIONS = 15
 """A group; each decision brings the next one of a longer backlog onto the page."""
 SHOWN_CLEAN = 100
-SHOWN_DECIDED = 50
+SHOWN_DECIDED = 20
 APPROVE_ALL = "approve-all"
 """The place on the page where the exceptions end: the button under the clean ones, so that a browser focuses it."""
 UNDO = "undo"
