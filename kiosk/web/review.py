@@ -30,8 +30,8 @@ from kiosk.words import parse_hours_minutes, words
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
 MAX_AT_ONCE = 200
-SHOWN_EXCEPTIONS = 15
-"""A group; each decision brings the next one of a longer backlog onto the page."""
+SHOWN_EXCEPTIONS = 10
+"""More than a group has; each decision brings the next one of a longer backlog onto the page."""
 SHOWN_CLEAN = 100
 SHOWN_DECIDED = 20
 APPROVE_ALL = "approve-all"
