@@ -151,7 +151,8 @@ class MqttLink:
         return dict(self._unmapped)
 
     def totals(self) -> dict[str, int]:
-        """Of the link: messages, too_long, bad_topic, connections, asked, silences, unreadable, dropped_publish."""
+        """Of the link: messages, too_long, bad_topic, connections, subscriptions, asked, silences, unreadable,
+        dropped_publish."""
         return dict(self._totals)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> None:
@@ -304,6 +305,7 @@ class MqttLink:
     def _subscribed(
         self, client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
+        self._totals["subscriptions"] += 1
         # Not in `_came`: an answer must find us subscribed.
         for _, dialect in self._machines:
             for asked in dialect.greeting():

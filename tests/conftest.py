@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -40,11 +42,28 @@ def wait_until() -> Callable[..., object]:
     return wait_for
 
 
-def _free_port() -> int:
+PORTS_OF_A_WORKER = 2_500
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Below those that Linux gives out by itself (32768 and above), and each worker has its own: a port that was free a
+# moment ago, or whose broker is away for a moment, is then not taken by somebody else.
+_FIRST = 10_000 + WORKER % 8 * PORTS_OF_A_WORKER
+_offsets = itertools.cycle(range(PORTS_OF_A_WORKER))
+for _ in range(random.randrange(PORTS_OF_A_WORKER)):  # two runs at a time on one machine begin at different ones
+    next(_offsets)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    return next(port for port in (_FIRST + offset for offset in _offsets) if _is_free(port))
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.pofile import read_po
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, Page, Request
 
 from kiosk.words import LOCALE_FOLDER
 from lab_config.model import LANGUAGES, Lab, LocalText
+from tests.browser import complaints_of
 
 SIZES = {"800x480": (800, 480), "1024x600": (1024, 600), "1920x1080": (1920, 1080)}
 PICTURES = "SHEBER_PICTURES"
@@ -174,22 +175,16 @@ def a_watched_page(chromium: Browser, size: str, language: str, **options: Any) 
     width, height = SIZES[size]
     context = chromium.new_context(viewport={"width": width, "height": height}, locale=language, **options)
     page = context.new_page()
-    said: list[str] = []
+    complaints = complaints_of(page)
     asked: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            said.append(message.text)
 
     def note(request: Request) -> None:
         if not re.match(r"https?://127\.\d+\.\d+\.\d+[:/]|data:", request.url):
             asked.append(request.url)
 
-    page.on("console", hear)
-    page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", note)
     try:
         yield page
     finally:
         context.close()
-    assert (said, asked) == ([], [])
+    assert (complaints, asked) == ([], [])

@@ -53,6 +53,14 @@ def linked(
     assert crashes == []
 
 
+def hears(link: MqttLink, connection: int = 1) -> bool:
+    """Has the broker confirmed what it is to send us, for the first or a later `connection`?
+
+    Between the greeting and that word it may pass a message by, as any broker may.
+    """
+    return link.connected and link.totals().get("subscriptions", 0) >= connection
+
+
 @contextmanager
 def client(host: str, port: int, *topics: str, version: int = MQTTProtocolVersion.MQTTv311) -> Iterator[Any]:
     """Another client of the broker: `say(topic, payload, ...)`, and what it `heard`: (topic, payload, retain, qos)."""

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from kiosk.proofs import Checkpoint, canonical, leaf_hash, parse_tlog_proof, verify_inclusion
 from kiosk.signatures import Verifier, open_note
-from tests.browser import chromium
+from tests.browser import chromium, complaints_of
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.browser
@@ -103,9 +103,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1280, "height": 800}, locale="ru-RU")
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(opened)
     yield opened
     opened.close()
     assert complaints == []

@@ -12,7 +12,7 @@ from paho.mqtt.properties import Properties
 from firmware_bridge.machines.payload import PAYLOAD_BYTES_MAX
 from firmware_bridge.mqtt_client import Broker
 from firmware_bridge.observations import MachineReported
-from tests.mqtt_fixtures import DESCRIBED, LAMP, PLUG, RudeBroker, client, linked, publication
+from tests.mqtt_fixtures import DESCRIBED, LAMP, PLUG, RudeBroker, client, hears, linked, publication
 from tests.wires_fixtures import Inbox
 
 Wait = Callable[..., Any]
@@ -55,7 +55,7 @@ def test_payloads_that_mean_nothing_are_counted_and_the_next_word_is_heard(
         linked(Broker(port=mosquitto.port, version=version), inbox, {"press": ("json", DESCRIBED)}) as link,
         client(mosquitto.host, mosquitto.port) as other,
     ):
-        wait_until(lambda: link.connected, what="the connection")
+        wait_until(lambda: hears(link), what="the subscription")
         for payload in (*PAYLOADS.values(), *STRANGE.values()):
             other.say("lab/press", payload)
         other.say("lab/press", b" " * (PAYLOAD_BYTES_MAX + 1))
@@ -80,7 +80,7 @@ def test_no_dialect_on_the_line_falls_over_such_payloads(
         linked(Broker(port=mosquitto.port), inbox, {"m": (dialect, options)}) as link,
         client(mosquitto.host, mosquitto.port) as other,
     ):
-        wait_until(lambda: link.connected, what="the connection")
+        wait_until(lambda: hears(link), what="the subscription")
         for payload in (*PAYLOADS.values(), *STRANGE.values()):
             other.say(topic, payload)
         wait_until(lambda: link.totals()["messages"] == len(PAYLOADS) + len(STRANGE), what="all of them")
@@ -166,10 +166,10 @@ def test_an_mqtt_5_property_that_cannot_be_read_sends_us_back_to_3_1_1(mosquitto
         linked(Broker(port=mosquitto.port, version="5"), inbox, {"mill-1": ("tasmota", PLUG)}) as link,
         client(mosquitto.host, mosquitto.port, version=5) as other,
     ):
-        wait_until(lambda: link.connected, what="the connection")
+        wait_until(lambda: hears(link), what="the subscription")
         other.say("tele/mill-1/SENSOR", "{}", properties=poison, retain=True)
         wait_until(lambda: link.totals().get("unreadable"), what="the packet")
-        wait_until(lambda: link.totals()["connections"] == 2, what="the return")
+        wait_until(lambda: hears(link, 2), what="the return")
         other.say("tele/mill-1/SENSOR", '{"ENERGY":{"Power":300}}', retain=False)
         wait_until(lambda: MachineReported("mill-1", power_w=300.0) in inbox.observations, what="the next word")
         assert link.totals()["unreadable"] == 1

@@ -25,6 +25,7 @@ from firmware_bridge.mqtt_link import MqttLink
 from firmware_bridge.observations import BrokerChanged, MachineReported, Observation, SourceLost
 from firmware_bridge.options import OptionError
 from firmware_bridge.simulator.broker import LoopbackBroker
+from tests.mqtt_fixtures import hears
 from tests.wires_fixtures import Inbox
 
 Wait = Callable[..., Any]
@@ -81,7 +82,7 @@ class Kiosk:
         self.links.append(link)
         link.start()
         if connected:
-            self._wait(lambda: link.connected, what="the connection")
+            self._wait(lambda: hears(link) if pairs else link.connected, what="the connection")
         return link
 
     def other(self, *topics: str) -> Other:
@@ -191,7 +192,7 @@ def test_a_broker_that_is_absent_at_the_start_is_told_once_and_waited_for(
     wait_until(lambda: inbox.observations, what="the first word")
     assert f"no broker answers at 127.0.0.1:{mosquitto.port}" in link.problem
     mosquitto.start()
-    wait_until(lambda: link.connected, 10, "the connection")
+    wait_until(lambda: hears(link), 10, "the subscription")
     assert inbox.observations == [BrokerChanged(False), BrokerChanged(True)]
     assert link.problem == ""
 
@@ -203,15 +204,9 @@ def test_after_an_outage_everything_is_heard_again(
     mosquitto.stop()
     wait_until(lambda: not link.connected, what="the loss")
     mosquitto.start()
-    wait_until(lambda: link.connected, 10, "the return")
-    wait_until(lambda: link.totals()["connections"] == 2, what="the second connection")
-    other = kiosk.other()
-
-    def say() -> list[MachineReported]:
-        other.say("tele/mill-1/SENSOR", WATTS_300)
-        return reports(inbox)
-
-    wait_until(say, what="the watts")
+    wait_until(lambda: hears(link, 2), 10, "the return")
+    kiosk.other().say("tele/mill-1/SENSOR", WATTS_300)
+    wait_until(lambda: reports(inbox), what="the watts")
     assert inbox.of(BrokerChanged) == [BrokerChanged(True), BrokerChanged(False), BrokerChanged(True)]
 
 
@@ -226,7 +221,7 @@ def test_a_confirmation_from_before_an_outage_acknowledges_nothing_of_after(
     mosquitto.stop()
     wait_until(lambda: not link.connected, what="the loss")
     mosquitto.start()
-    wait_until(lambda: link.totals()["connections"] == 2, 10, "the return")
+    wait_until(lambda: hears(link, 2), 10, "the return")
     other = kiosk.other()
     for _ in range(INFLIGHT + 1):
         other.say("tele/mill-1/SENSOR", WATTS_300)

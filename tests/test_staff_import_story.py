@@ -8,11 +8,12 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from staff_fixtures import HASH, PASSWORD
 
 from kiosk.commands import AddUser
 from tests.browser import chromium as start_chromium
+from tests.browser import complaints_of
 from tests.conftest import wait_for
 from tests.eyes import AXE, PICTURES, RUN_AXE, WCAG
 from tests.kiosk_fixtures import of_type, running_kiosk
@@ -77,13 +78,7 @@ def test_a_group_with_two_bad_rows_is_handed_in_mended_and_imported(tmp_path: Pa
     with running_kiosk(tmp_path) as (kiosk, readers):
         kiosk.submit(AddUser("office", "lead", HASH))
         page = chromium.new_page(viewport={"width": 1280, "height": 800}, locale="ru-RU")
-        complaints: list[str] = []
-
-        def complain(message: ConsoleMessage) -> None:
-            if message.type == "error" and "422" not in message.text:
-                complaints.append(message.text)
-
-        page.on("console", complain)
+        complaints = complaints_of(page, "422")
         page.goto(f"{kiosk.addresses[1]}/people/import")
         page.fill('input[name="name"]', "office")
         page.fill('input[name="password"]', PASSWORD)

@@ -27,6 +27,7 @@ from kiosk.web.services import KioskStatus, Services
 from kiosk.web.staff_door import StaffDoor
 from lab_config.model import Lab, Machine, Reader, Rules
 from tests.browser import chromium as start_chromium
+from tests.browser import complaints_of
 from tests.kiosk_fixtures import HandClock, small_lab
 from tests.staff_fixtures import HASH, PASSWORD
 
@@ -211,11 +212,9 @@ def college(tmp_path: Path) -> Iterator[College]:
 
 @pytest.fixture
 def page(college: College, chromium: Browser) -> Iterator[Page]:
-    complaints: list[str] = []
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="ru-RU")
     opened = context.new_page()
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(opened)
     opened.goto(f"{college.server.address}/login")
     opened.fill("input[name=name]", "qanat")
     opened.fill("input[name=password]", PASSWORD)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from web_fixtures import HOUR, MINUTE, NOON, PASSWORD, World, a_busy_morning, a_review_day, a_world
 
 from kiosk.web.apps import create_kiosk_app, create_staff_app
@@ -17,6 +17,7 @@ from kiosk.web.server import Server
 from kiosk.web.services import KioskStatus, ReaderStatus, SourceStatus
 from kiosk.web.staff_door import StaffDoor
 from tests.browser import chromium as start_chromium
+from tests.browser import complaints_of
 
 pytestmark = pytest.mark.browser
 
@@ -73,19 +74,12 @@ def a_page(chromium: Browser, size: tuple[int, int], language: str = "en") -> It
     """A page that fails the test when anything was said on its console."""
     context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, locale=language)
     page = context.new_page()
-    said: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            said.append(message.text)
-
-    page.on("console", hear)
-    page.on("pageerror", lambda error: said.append(str(error)))
+    complaints = complaints_of(page)
     try:
         yield page
     finally:
         context.close()
-    assert said == []
+    assert complaints == []
 
 
 def shoot(page: Page, name: str, whole: bool = False) -> None:

@@ -173,6 +173,19 @@ def test_a_briefing_is_held_by_tapping(floor: Floor, page: Page, wait_until: Wai
     assert floor.entries("session_opened") + floor.entries("tap_refused") == []
 
 
+def test_a_touch_calls_off_the_question_how_the_roll_stands_and_that_is_no_error(floor: Floor, page: Page) -> None:
+    open_panel(floor, page)
+    touch(page, ".tile:has-text('Safety briefing')", ".tile:has-text('cnc')")
+    touch(page, ".tile:has-text('cnc')", ".tile:has-text('No end')")
+    touch(page, ".tile:has-text('No end')", ".roll")
+    with page.expect_request("**/roll?seen=*"):
+        page.route("**/roll?seen=*", lambda _: None)  # a slow answer
+    page.wait_for_timeout(400)
+    with page.expect_event("requestfailed"):
+        page.click(".tabs button:has-text('Stop')")
+    page.wait_for_selector(".master.home .note.refused")
+
+
 def test_a_screen_that_goes_away_gives_the_reader_back_and_enters_nobody(
     floor: Floor, page: Page, wait_until: Wait
 ) -> None:
