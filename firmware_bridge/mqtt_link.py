@@ -205,15 +205,12 @@ class MqttLink:
         if self._stopping.is_set():
             return
         try:
-            client = self._make_client()
-            connect(client, self._broker)
-        except OptionError as error:
-            self._lost(str(error))
-            return
+            self._client = client = self._make_client()
+            connect(client, self._broker)  # may already tell of the connection's end, and does then not raise
         except (OSError, ValueError) as error:
-            self._lost(why(error, self._broker))
+            self._client = None
+            self._lost(str(error) if isinstance(error, OptionError) else why(error, self._broker))
             return
-        self._client = client
         client.loop_start()
         self._attend(client)
         self._end(client)

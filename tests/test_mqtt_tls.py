@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,35 @@ def test_a_client_certificate_that_is_not_given_or_not_the_brokers_kind_is_told(
         )
     assert "cert_file" in without
     assert "cert_file" in strange
+
+
+def hang_up_after_the_servers_word(listener: socket.socket, context: ssl.SSLContext, tries: list[int]) -> None:
+    """TLS 1.3 as a broker speaks it that then refuses: for the client the handshake is done, its greeting fails."""
+    while True:
+        try:
+            line, _ = listener.accept()
+        except OSError:
+            return
+        tries.append(line.fileno())
+        with line:
+            heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+            server = context.wrap_bio(heard, said, server_side=True)
+            heard.write(line.recv(65_536))
+            with suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+            line.sendall(said.read())
+
+
+def test_a_broker_that_hangs_up_while_it_is_greeted_is_told_in_words(authority: Authority, wait_until: Wait) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("broker", "127.0.0.1"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tries: list[int] = []
+        threading.Thread(target=hang_up_after_the_servers_word, args=(listener, context, tries), daemon=True).start()
+        own = Broker(port=listener.getsockname()[1], ca_file=str(authority.file))
+        assert "hangs up" in refused(own, wait_until)
+        assert len(tries) == 1
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_plain_text_to_a_tls_port_is_told_in_words(
