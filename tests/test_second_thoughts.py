@@ -162,6 +162,18 @@ def test_a_question_that_a_decision_answered_stands_again_when_it_is_undone(floo
     assert "questioned" in floor.rows()[-1].flags
 
 
+def test_a_question_is_answered_by_approving_again_what_was_approved(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    floor.ask(QuestionSession(session, floor.ref(), "it was longer"))
+    floor.ask(DecideSession(session, "approved", floor.by))
+    first, second = floor.entries("session_reviewed")
+    assert (second["decision"], second["supersedes"]) == ("approved", first["seq"])
+    assert "questioned" not in floor.rows()[0].flags
+    floor.ask(DecideSession(session, "approved", floor.by))
+    assert len(floor.entries("session_reviewed")) == 2
+
+
 def test_a_question_that_came_after_the_decision_outlives_the_undo(floor: Floor) -> None:
     session = floor.lesson().session
     floor.ask(DecideSession(session, "approved", floor.by))

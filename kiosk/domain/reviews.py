@@ -20,7 +20,8 @@ def reviewed(state: State, now: Moment, asked: ReviewAsked) -> Iterator[e.Body]:
     sessions = [_decidable(state, now, session_id, asked) for session_id in asked.sessions]
     for session in sessions:
         latest = session.decisions[-1] if session.decisions else None
-        if latest is not None and latest.decision == asked.decision == "approved":
+        again = latest is not None and latest.decision == asked.decision == "approved"
+        if again and session.id not in state.questions:  # what its person asked since is answered, if only by the same
             continue
         yield e.SessionReviewed(
             session=session.id,
