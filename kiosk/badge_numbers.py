@@ -64,16 +64,6 @@ def badge_number(text: str) -> str:
     return match.group(1).upper()
 
 
-def enrolled_number(text: str) -> str:
-    """As `badge_number`, for a badge that somebody is to have: BadgeNumberError also where nobody should."""
-    uid = badge_number(text)
-    code = unfit(uid)
-    if code:
-        what, remedy = UNFIT[code]
-        raise BadgeNumberError(f"{uid} cannot be given to anybody: {what}", remedy)
-    return uid
-
-
 def unfit(uid: str) -> str:
     """Why nobody should have this number, a code of `UNFIT`; empty where it is fit.
 

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -154,14 +154,6 @@ class Frontier:
     def root(self) -> bytes:
         """The root over everything appended so far."""
         return root_at(self.size, lambda level, _index: self._edge[level])
-
-
-def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root over these leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
 
 
 def root_at(size: int, node: NodeReader) -> bytes:

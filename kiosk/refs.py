@@ -25,11 +25,6 @@ def new_boot_id() -> str:
     return _uuid4()
 
 
-def new_record_id() -> str:
-    """A UUID (version 4) for a released record; all its revisions share it (contract, section 9)."""
-    return _uuid4()
-
-
 def new_salt() -> bytes:
     """16 bytes that keep a short free text from being guessed from its hash."""
     return secrets.token_bytes(16)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from kiosk.proofs import Checkpoint, canonical, encode_base64
+from kiosk.proofs import Checkpoint, Frontier, canonical, encode_base64
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import open_writer, write
 from kiosk.store.verify import verify
@@ -21,6 +21,14 @@ def entry(seq: int, text: str = "") -> bytes:
     stamp = {"boot": "b1", "boot_ms": seq * 1000, "wall_ms": 1_700_000_000_000 + seq, "synced": True}
     fields = {"v": 1, "seq": seq, "type": "tap_read", "stamp": stamp, "nonce": f"n{seq}", "note": text}
     return canonical(fields)
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root over these leaf hashes."""
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    return frontier.root()
 
 
 def append(connection: sqlite3.Connection, count: int) -> None:

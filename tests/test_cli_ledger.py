@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from store_helpers import append, head_of, note_of, tampering
+from store_helpers import append, head_of, note_of, root_of, tampering
 
 from kiosk.cli import main
 from kiosk.clock import SystemClock
 from kiosk.desk import Desk
-from kiosk.proofs import leaf_hash, root_of
+from kiosk.proofs import leaf_hash
 from kiosk.store.ledger import Ledger
 from kiosk.store.people import user_by_name
 from kiosk.store.schema import open_reader, open_writer, write

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from store_helpers import root_of
 
 from kiosk.proofs import (
     EMPTY_ROOT,
@@ -21,7 +22,6 @@ from kiosk.proofs import (
     leaf_hash,
     node_hash,
     root_at,
-    root_of,
     verify_consistency,
     verify_inclusion,
 )

@@ -24,9 +24,9 @@ from kiosk.commands import (
 )
 from kiosk.domain.choices import MachineChoice
 from kiosk.replay import session_object
-from kiosk.store import people, views
+from kiosk.store import learners, people, views, waiting
 from kiosk.store.ledger import Ledger
-from kiosk.web.own_record import next_warning_ms, questions_open, told, warnings
+from kiosk.web.own_record import next_warning_ms, told, warnings
 from tests.kiosk_fixtures import PYOTR
 
 
@@ -222,24 +222,28 @@ def test_who_tapped_out_or_moved_is_told_nothing(floor: Floor) -> None:
 # --- this is wrong --------------------------------------------------------------------------------------------------
 
 
+def open_questions(floor: Floor) -> tuple[learners.QuestionRow, ...]:
+    return learners.of_person(floor.desk.connection, floor.ref()).questions
+
+
 def test_a_question_stands_as_an_exception_until_a_decision_after_it(floor: Floor) -> None:
     session = floor.lesson().session
     floor.ask(QuestionSession(session, floor.ref(), "I was there until ten"))
     assert floor.rows()[0].flags == ("questioned",)
-    ((asked, text),) = questions_open(floor.reading).values()
-    assert (asked.session, text) == (session, "I was there until ten")
+    (asked,) = open_questions(floor)
+    assert (asked.session, floor.reading.text(asked.text_hash)) == (session, "I was there until ten")
     assert refused(floor, ApproveSessions((session,), floor.by)) == "not_clean"
     floor.ask(DecideSession(session, "approved", floor.by))
-    assert (floor.rows()[0].flags, questions_open(floor.reading)) == ((), {})
+    assert (floor.rows()[0].flags, open_questions(floor)) == ((), ())
 
 
 def test_a_decided_session_can_be_questioned_and_is_listed_again_however_old(floor: Floor) -> None:
     session = floor.lesson().session
     floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
     floor.clock.move(9 * DAY)
-    assert floor.reading.sessions_to_review(floor.now_ms) == []
+    assert waiting.exceptions(floor.desk.connection, waiting.Only(), 9).rows == ()
     floor.ask(QuestionSession(session, floor.ref()))
-    (row,) = floor.reading.sessions_to_review(floor.now_ms)
+    (row,) = waiting.exceptions(floor.desk.connection, waiting.Only(), 9).rows
     assert (row.session, row.flags, row.review) == (session, ("questioned",), "rejected")
 
 

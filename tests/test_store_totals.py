@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kiosk.store import totals, views
+from kiosk.store import totals, views, waiting
 from kiosk.store.schema import open_writer, write
 from kiosk.store.totals import MachineDay, PersonTotal, ProcessTotal, WeekTotal
 from kiosk.store.views import Credit, SessionView
@@ -143,10 +143,10 @@ def test_an_open_session_adds_nothing_yet(db: sqlite3.Connection) -> None:
 def test_rejected_hours_are_presence_only_until_they_wait_anew(db: sqlite3.Connection) -> None:
     views.put_session(db, CLOSED._replace(review="rejected", decided_credited_ms=0))
     assert totals.person_totals(db) == [PersonTotal("anna", "2026-10", "CNC3", "mill-1", 2 * HOUR, 0, 0, 1, 0)]
-    assert views.count_pending(db) == 0
+    assert waiting.exceptions(db, waiting.Only(), 9).count + waiting.clean(db, waiting.Only(), 9).count == 0
     views.put_session(db, CLOSED._replace(decided_reason="undone", decided_credited_ms=0))
     assert totals.person_totals(db) == [PersonTotal("anna", "2026-10", "CNC3", "mill-1", 2 * HOUR, 0, HOUR, 1, 1)]
-    assert views.count_pending(db) == 1
+    assert waiting.exceptions(db, waiting.Only(), 9).count + waiting.clean(db, waiting.Only(), 9).count == 1
 
 
 def test_approved_hours_count_in_the_process_that_was_decided(db: sqlite3.Connection) -> None:

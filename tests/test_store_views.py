@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kiosk.store import outbox, views
+from kiosk.store import outbox, views, waiting
 from kiosk.store.schema import open_writer, write
 from kiosk.store.views import Credit, MachineView, SessionView
 
@@ -66,17 +66,6 @@ def test_a_session_comes_back_as_it_was_put_and_the_last_one_put_stands(db: sqli
     assert views.session(db, 11) is None
 
 
-def test_a_stretch_of_time_finds_what_shares_time_with_it(db: sqlite3.Connection) -> None:
-    before, after = VIEW._replace(session=1, start_ms=0, end_ms=HOUR), VIEW._replace(session=2, start_ms=30 * HOUR)
-    running = VIEW._replace(session=3, start_ms=5 * HOUR, end_ms=None)
-    nothing = VIEW._replace(session=4, start_ms=11 * HOUR, end_ms=11 * HOUR)
-    at_the_end = VIEW._replace(session=5, start_ms=13 * HOUR, end_ms=14 * HOUR)
-    put(db, VIEW, before, after._replace(end_ms=31 * HOUR), running, nothing, at_the_end)
-    assert numbers(views.sessions_between(db, 11 * HOUR, 13 * HOUR)) == [3, 10, 4]
-    assert numbers(views.sessions_between(db, HOUR, 2 * HOUR)) == []
-    assert numbers(views.sessions_between(db, 12 * HOUR, 13 * HOUR)) == [3]
-
-
 def test_sessions_are_found_by_day_by_person_by_being_open_and_by_waiting(db: sqlite3.Connection) -> None:
     put(
         db,
@@ -88,7 +77,8 @@ def test_sessions_are_found_by_day_by_person_by_being_open_and_by_waiting(db: sq
     assert numbers(views.person_day(db, "anna", "2026-10-29")) == [10]
     assert numbers(views.person_sessions(db, "anna")) == [10, 12]
     assert numbers(views.open_sessions(db)) == [11]
-    assert numbers(views.pending_sessions(db, "2026-10-01", "2026-10-31")) == [10]
+    waiting_then = waiting.exceptions(db, waiting.Only("2026-10-01", "2026-10-31"), 9)
+    assert numbers([*waiting_then.rows]) == [10]
 
 
 def test_decided_time_counts_as_decided_and_waiting_time_is_apart(db: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kiosk.domain import entries as e
 from kiosk.domain.observations import DecisionRefused, QuestionAsked, SignOffAsked
 from kiosk.domain.reviews import may_decide
-from kiosk.domain.state import SignOff, State
+from kiosk.domain.state import State
 
 LEVELS = (0, 1, 2, 3)
 """Not shown, with help, alone, can teach it."""
@@ -85,15 +85,6 @@ def signed(state: State, asked: SignOffAsked) -> Iterator[e.Body]:
         text_hash=asked.text_hash,
         mark=asked.mark,
     )
-
-
-def standing_level(sign_offs: Iterable[SignOff], programme: str, competency: str) -> int | None:
-    """The level of the last sign-off of a competency; None where nobody signed it."""
-    level = None
-    for each in sign_offs:
-        if (each.programme, each.competency) == (programme, competency):
-            level = each.level
-    return level
 
 
 def questioned(state: State, asked: QuestionAsked) -> Iterator[e.Body]:

@@ -96,11 +96,6 @@ def of_person(connection: sqlite3.Connection, person_ref: str) -> PersonRecord:
     )
 
 
-def open_questions(connection: sqlite3.Connection) -> list[QuestionRow]:
-    """Everybody's open questions, oldest first."""
-    return [QuestionRow(*row) for row in connection.execute(f"SELECT {_QUESTION} FROM questions ORDER BY seq")]  # noqa: S608
-
-
 def held_by_all(connection: sqlite3.Connection, prefix: str) -> list[tuple[str, str, str | None]]:
     """(person_ref, id, last valid day) of every qualification whose id begins so, whoever has it."""
     rows = connection.execute(

@@ -107,13 +107,6 @@ class Ledger:
         row = self._connection.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
         return None if row is None else str(row[0])
 
-    def checkpoint_covering(self, seq: int) -> str | None:
-        """The note of the smallest signed size that has entry `seq`, or None while none does."""
-        row = self._connection.execute(
-            "SELECT note FROM checkpoints WHERE size > ? ORDER BY size LIMIT 1", (seq,)
-        ).fetchone()
-        return None if row is None else str(row[0])
-
     def _known(self, size: int) -> int:
         if not 0 <= size <= self.size:
             raise ValueError(f"the log has {self.size} entries, not {size}")

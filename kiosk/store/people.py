@@ -321,11 +321,6 @@ def set_password(connection: sqlite3.Connection, name: str, password_hash: str, 
     return changed.rowcount == 1
 
 
-def link_user(connection: sqlite3.Connection, name: str, person_ref: str) -> bool:
-    """Say whose an account is; False where there is no such account."""
-    return connection.execute("UPDATE users SET person_ref = ? WHERE name = ?", (person_ref, name)).rowcount == 1
-
-
 def set_pin(connection: sqlite3.Connection, name: str, pin_hash: str | None) -> bool:
     """Replace the hash of an account's PIN, or take it away; False where there is no such account."""
     return connection.execute("UPDATE users SET pin_hash = ? WHERE name = ?", (pin_hash, name)).rowcount == 1

@@ -147,17 +147,6 @@ def session(connection: sqlite3.Connection, session_id: int) -> SessionView | No
     return None if row is None else _from_row(row)
 
 
-def sessions_between(connection: sqlite3.Connection, from_ms: int, to_ms: int) -> list[SessionView]:
-    """The sessions that share time with [from_ms, to_ms), also open ones and those of no length, by start."""
-    rows = connection.execute(
-        f"{_SELECT} WHERE (end_ms IS NULL AND start_ms < :to)"
-        " OR (end_ms >= :from AND start_ms < :to AND (end_ms > :from OR start_ms = :from))"
-        " ORDER BY start_ms, session",
-        {"from": from_ms, "to": to_ms},
-    )
-    return _all(rows)
-
-
 def sessions_of_dates(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
     """The sessions that began on these local dates, both included, by start."""
     rows = connection.execute(
@@ -176,16 +165,6 @@ def machine_sessions(connection: sqlite3.Connection, machine: str, first_date: s
     rows = connection.execute(
         f"{_SELECT} WHERE machine = ? AND local_date >= ? ORDER BY local_date DESC, start_ms DESC LIMIT ?",
         (machine, first_date, limit),
-    )
-    return _all(rows)
-
-
-def pending_sessions(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
-    """The closed sessions of these local dates that wait for an instructor, by start."""
-    rows = connection.execute(
-        f"{_SELECT} WHERE review = 'pending' AND end_ms IS NOT NULL AND local_date BETWEEN ? AND ?"
-        " ORDER BY start_ms, session",
-        (first_date, last_date),
     )
     return _all(rows)
 
@@ -235,15 +214,6 @@ def person_sessions_page(
         {"person": person_ref, "start": start_ms, "session": session_id, "limit": limit},
     )
     return _all(rows)
-
-
-def count_pending(connection: sqlite3.Connection) -> int:
-    """How many closed sessions wait for an instructor."""
-    (count,) = connection.execute(
-        "SELECT (SELECT count(*) FROM sessions WHERE review = 'pending')"
-        " - (SELECT count(*) FROM sessions WHERE end_ms IS NULL AND review = 'pending')"
-    ).fetchone()
-    return int(count)
 
 
 def credited_by_process(connection: sqlite3.Connection, person_ref: str) -> dict[str | None, Credit]:

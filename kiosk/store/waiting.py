@@ -33,11 +33,6 @@ class Only:
     group: str | None = None
     programme: str | None = None
 
-    @property
-    def narrows(self) -> bool:
-        """Is anything left out?"""
-        return bool(self.first_date or self.last_date or self.group or self.programme)
-
 
 @dataclass(frozen=True)
 class Waiting:

@@ -239,12 +239,6 @@ def unknown_seen(reading: Reading, reader: str, now_ms: int) -> UnknownSeen | No
     return UnknownSeen(seq, body["stamp"]["wall_ms"], body["badge_ref"], taps_of_it)
 
 
-def questions_open(reading: Reading) -> dict[int, tuple[QuestionRow, str | None]]:
-    """By session: what its person says is wrong, and the text where they wrote one."""
-    asked = learners.open_questions(reading.connection)
-    return {each.session: (each, reading.text(each.text_hash)) for each in asked}
-
-
 def briefings_known(lab: Lab) -> tuple[str, ...]:
     """The safety briefings that machines require, in the order of the configuration."""
     required = (name for machine in lab.machines for name in machine.requires)

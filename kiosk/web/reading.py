@@ -6,11 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kiosk.store import learners, outbox, people, views
+from kiosk.store import outbox, people, views
 from kiosk.store.faults import disk_fault
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
@@ -183,28 +183,6 @@ class Reading:
     def machine_states(self) -> dict[str, tuple[str, bool]]:
         """(state, withdrawn) by machine id, for those that were ever heard of."""
         return {row.machine: (row.state, row.locked) for row in views.machines(self.connection)}
-
-    def sessions_to_review(self, now_ms: int) -> list[SessionView]:
-        """Yesterday's and today's sessions, those that run, and whatever older waits or is questioned, by start."""
-        now = self.local_date(now_ms)
-        yesterday = now - timedelta(days=1)
-        rows = {
-            row.session: row
-            for row in (
-                *views.pending_sessions(self.connection, "0001-01-01", yesterday.isoformat()),
-                *views.sessions_of_dates(self.connection, yesterday.isoformat(), now.isoformat()),
-                *views.open_sessions(self.connection),
-                *self._questioned(),
-            )
-        }
-        return sorted(rows.values(), key=lambda row: (row.start_ms, row.session))
-
-    def _questioned(self) -> Iterator[SessionView]:
-        """Those that their person says are wrong, and nobody has decided on since."""
-        for asked in learners.open_questions(self.connection):
-            row = views.session(self.connection, asked.session)
-            if row is not None:
-                yield row
 
     @staticmethod
     def counted_ms(row: SessionView) -> int:

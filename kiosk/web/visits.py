@@ -73,11 +73,6 @@ class Visits:
             self._by_reader[visit.reader] = visit
             return visit
 
-    def at_reader(self, reader: str) -> Visit | None:
-        """Who stands there now; asking prolongs nothing."""
-        with self._lock:
-            return self._live(reader)
-
     def end(self, token: str) -> None:
         """Over: the person turned away, or is done."""
         with self._lock:
