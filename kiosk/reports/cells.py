@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from kiosk.reports.table import Cell, Kind, Report, Row, Table
+from kiosk.reports.table import AnyTable, Cell, Kind, LongReport, Row
 from kiosk.words import academic_hours, day, decimal_comma, hours_minutes
 
 NUMERIC = frozenset({"hours", "academic", "number", "percent"})
@@ -17,7 +17,7 @@ QUOTES = frozenset("'\"`´‘’‚‛“”„‟«»‹›")
 
 
 def shown(cell: Cell, kind: Kind, academic_hour_ms: int) -> str:
-    """The text of one cell: `41:20`, `55,1`, `29.10.2026`, `57,3`; empty where there is nothing."""
+    """The text of one cell: `41:20`, `55,1`, `29.10.2026`, `29.10.2026 08:05`, `57,3`; empty where there is nothing."""
     if cell is None:
         return ""
     if kind == "hours" and isinstance(cell, int):
@@ -27,12 +27,14 @@ def shown(cell: Cell, kind: Kind, academic_hour_ms: int) -> str:
     if kind == "percent" and isinstance(cell, (int, Fraction)):
         share = Fraction(cell) * 100
         return decimal_comma(Decimal(share.numerator) / Decimal(share.denominator))
+    if isinstance(cell, datetime):
+        return f"{day(cell)} {cell:%H:%M}"
     if isinstance(cell, date):
         return day(cell)
     return str(cell)
 
 
-def shown_row(row: Row, table: Table, report: Report) -> tuple[str, ...]:
+def shown_row(row: Row, table: AnyTable, report: LongReport) -> tuple[str, ...]:
     """The texts of one row."""
     return tuple(
         shown(cell, column.kind, report.academic_hour_ms) for cell, column in zip(row, table.columns, strict=True)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from kiosk.reports.cells import defused, shown
-from kiosk.reports.table import Report, Row, Table
+from kiosk.reports.table import AnyTable, LongReport, Row
 
 BOM = b"\xef\xbb\xbf"
 
 
-def write_csv(report: Report, out: BinaryIO) -> None:
+def write_csv(report: LongReport, out: BinaryIO) -> None:
     """The tables, heading first; after an empty line what the report is and how to read it."""
     out.write(BOM)
     wrapped = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
@@ -21,19 +21,21 @@ def write_csv(report: Report, out: BinaryIO) -> None:
     wrapped.detach()
 
 
-def _lines(report: Report) -> Iterator[list[str]]:
+def _lines(report: LongReport) -> Iterator[list[str]]:
     for table in report.tables:
         if table.title:
             yield [defused(table.title)]
         yield [defused(column.title) for column in table.columns]
-        for row in table.rows if table.totals is None else (*table.rows, table.totals):
+        for row in table.rows:
             yield _cells(row, table, report)
+        if (totals := table.totals) is not None:
+            yield _cells(totals, table, report)
         yield []
     for line in (report.title, *report.subtitle, *report.notes):
         yield [defused(line)]
 
 
-def _cells(row: Row, table: Table, report: Report) -> list[str]:
+def _cells(row: Row, table: AnyTable, report: LongReport) -> list[str]:
     """Texts are defused; what was computed here cannot be a formula."""
     return [
         defused(cell) if isinstance(cell, str) else shown(cell, column.kind, report.academic_hour_ms)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from kiosk.reports.cells import defused, shown
-from kiosk.reports.table import Cell, Column, Kind, Report, Row, Table
+from kiosk.reports.table import AnyTable, Cell, Column, Kind, LongReport, Row
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -20,13 +20,19 @@ DAY_MS = 86_400_000
 A4 = 9
 WIDEST = 48
 MM_A_LETTER = 1.9
-FORMATS: Mapping[Kind, str] = {"hours": "[h]:mm", "academic": "0.0", "date": "dd.mm.yyyy", "percent": "0.0"}
+FORMATS: Mapping[Kind, str] = {
+    "hours": "[h]:mm",
+    "academic": "0.0",
+    "date": "dd.mm.yyyy",
+    "moment": "dd.mm.yyyy hh:mm",
+    "percent": "0.0",
+}
 """How a spreadsheet shows a number; the comma is its reader's own setting."""
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]|^'|'$")
 LONGEST_NAME = 31
 
 
-def write_xlsx(report: Report, out: BinaryIO, folder: Path | None = None) -> None:
+def write_xlsx(report: LongReport, out: BinaryIO, folder: Path | None = None) -> None:
     """`folder` takes what is kept on disk meanwhile; without one the system's does."""
     from xlsxwriter import Workbook  # noqa: PLC0415 - only who makes a file pays for it
 
@@ -39,9 +45,10 @@ def write_xlsx(report: Report, out: BinaryIO, folder: Path | None = None) -> Non
     }
     with Workbook(out, options) as book:
         looks = _Looks(book)
-        names = _sheet_names(report)
-        for table, name in zip(report.tables, names, strict=True):
-            _sheet(book.add_worksheet(name), report, table, looks)
+        names: list[str] = []
+        for table in report.tables:
+            names.append(_sheet_name(table.title or report.title, names))
+            _sheet(book.add_worksheet(names[-1]), report, table, looks)
 
 
 class _Looks:
@@ -68,9 +75,8 @@ def _look(kind: str) -> dict[str, object]:
     )
 
 
-def _sheet(sheet: Worksheet, report: Report, table: Table, looks: _Looks) -> None:
-    for place, column in enumerate(table.columns):
-        sheet.set_column(place, place, _width(report, table, place, column))
+def _sheet(sheet: Worksheet, report: LongReport, table: AnyTable, looks: _Looks) -> None:
+    longest = [0] * len(table.columns)
     line = 0
     for text in (report.title, *report.subtitle, *((table.title,) if table.title else ())):
         sheet.write_string(line, 0, defused(text), looks.plain if line else looks.title)
@@ -82,16 +88,20 @@ def _sheet(sheet: Worksheet, report: Report, table: Table, looks: _Looks) -> Non
     for row in table.rows:
         line += 1
         _row(sheet, line, row, table, report, looks.cells)
-    if table.totals is not None:
+        _measure(longest, row, table, report)
+    if (totals := table.totals) is not None:
         line += 1
-        _row(sheet, line, table.totals, table, report, looks.totals)
+        _row(sheet, line, totals, table, report, looks.totals)
+        _measure(longest, totals, table, report)
+    for place, column in enumerate(table.columns):
+        sheet.set_column(place, place, _width(column, longest[place]))
     for text in _below(report):
         line += 1
         if text:
             sheet.write_string(line, 0, defused(text), looks.plain)
 
 
-def _below(report: Report) -> Iterator[str]:
+def _below(report: LongReport) -> Iterator[str]:
     if report.notes:
         yield ""
         yield from report.notes
@@ -100,7 +110,7 @@ def _below(report: Report) -> Iterator[str]:
         yield f"{post}: ____________________ / ____________________ /"
 
 
-def _print_setup(sheet: Worksheet, report: Report, heading: int) -> None:
+def _print_setup(sheet: Worksheet, report: LongReport, heading: int) -> None:
     sheet.freeze_panes(heading + 1, 0)
     sheet.repeat_rows(heading)
     if report.landscape:
@@ -111,7 +121,9 @@ def _print_setup(sheet: Worksheet, report: Report, heading: int) -> None:
     sheet.set_footer("&C&P / &N")
 
 
-def _row(sheet: Worksheet, line: int, row: Row, table: Table, report: Report, looks: Mapping[str, Format]) -> None:
+def _row(
+    sheet: Worksheet, line: int, row: Row, table: AnyTable, report: LongReport, looks: Mapping[str, Format]
+) -> None:
     for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
         value = _value(cell, column.kind, report.academic_hour_ms)
         look = looks["text" if isinstance(value, str) else column.kind]
@@ -131,6 +143,8 @@ def _value(cell: Cell, kind: Kind, academic_hour_ms: int) -> str | float | datet
         return defused(cell)
     if cell is None:
         return None
+    if isinstance(cell, datetime):
+        return cell
     if isinstance(cell, date):
         return datetime.combine(cell, time())
     if kind == "percent":
@@ -142,24 +156,24 @@ def _value(cell: Cell, kind: Kind, academic_hour_ms: int) -> str | float | datet
     return float(cell)
 
 
-def _width(report: Report, table: Table, place: int, column: Column) -> float:
+def _measure(longest: list[int], row: Row, table: AnyTable, report: LongReport) -> None:
+    for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+        if column.width_mm is None:
+            longest[place] = max(longest[place], len(shown(cell, column.kind, report.academic_hour_ms)))
+
+
+def _width(column: Column, longest: int) -> float:
     if column.width_mm is not None:
         return max(4.0, column.width_mm / MM_A_LETTER)
-    cells = (
-        shown(row[place], column.kind, report.academic_hour_ms) for row in (*table.rows, table.totals or ()) if row
-    )
     longest_word = max((len(word) for word in column.title.split()), default=0)
-    return float(min(WIDEST, max([longest_word, *(len(cell) for cell in cells)]) + 3))
+    return float(min(WIDEST, max(longest_word, longest) + 3))
 
 
-def _sheet_names(report: Report) -> list[str]:
-    """Short, allowed, and each once, whatever the tables are called."""
-    names: list[str] = []
-    for number, table in enumerate(report.tables, start=1):
-        wanted = _FORBIDDEN.sub(" ", table.title or report.title).strip() or str(number)
-        name, again = wanted[:LONGEST_NAME].strip(), 2
-        while name.casefold() in {each.casefold() for each in names} or name.casefold() == "history":
-            tail = f" {again}"
-            name, again = wanted[: LONGEST_NAME - len(tail)].strip() + tail, again + 1
-        names.append(name)
-    return names
+def _sheet_name(title: str, taken: list[str]) -> str:
+    """Short, allowed, and not taken, whatever the table is called."""
+    wanted = _FORBIDDEN.sub(" ", title).strip() or str(len(taken) + 1)
+    name, again = wanted[:LONGEST_NAME].strip(), 2
+    while name.casefold() in {each.casefold() for each in taken} or name.casefold() == "history":
+        tail = f" {again}"
+        name, again = wanted[: LONGEST_NAME - len(tail)].strip() + tail, again + 1
+    return name
