@@ -237,6 +237,24 @@ def test_the_three_files_show_the_same_hours(times: list[int]) -> None:
     )
 
 
+@pytest.mark.parametrize("rows", range(20, 60, 3))
+def test_nobody_signs_a_page_without_a_row_and_the_sums_above(rows: int) -> None:
+    table = Table(COLUMNS, (ROW,) * rows, (None, "Барлығы", None, 0, 0, None))
+    made = report(tables=(table,), notes=("1 ак. сағ = 45 мин",) * 3, signatures=("Шебер", "Орынбасар"))
+    last = PdfReader(io.BytesIO(content(made, "pdf"))).pages[-1].extract_text()
+    assert all(each in last for each in ("Әбдірахманов", "Барлығы", "45 мин", "Шебер", "Орынбасар"))
+
+
+@pytest.mark.parametrize("flowing", [False, True])
+def test_a_page_that_parted_from_the_others_says_what_it_belongs_to(flowing: bool) -> None:
+    tables = tuple(Table(COLUMNS, (ROW,) * 70, None, title=each) for each in ("ТО-1", "ТО-2"))
+    made = report(tables=tables, flowing=flowing, notes=("ескерту",) * 90)
+    pages = [each.extract_text() for each in PdfReader(io.BytesIO(content(made, "pdf"))).pages]
+    assert len(pages) > 4
+    assert all("Журнал" in each and "Демо колледж" in each for each in pages)
+    assert all("ТО-" in each for each in pages if "41:20" in each)
+
+
 def test_tables_begin_a_page_each_but_in_a_flowing_report() -> None:
     tables = tuple(Table(COLUMNS, (ROW,), None, title=each) for each in ("ТО-1", "ТО-2", "ТО-3"))
     apart, together = (content(report(tables=tables, flowing=each), "pdf") for each in (False, True))

@@ -20,6 +20,10 @@ FAMILY = "PTSans"
 MARGIN_MM = 8.0
 FOOT_MM = 12.0
 PAD_MM = 0.7
+BELOW_MM = 2.0
+"""Between a table and what stands below it."""
+SIGNATURE_MM = 10.0
+NOTE_POINTS = 8.0
 ROOM_TO_BEGIN_MM = 30.0
 """With less left on the page, a table that follows another begins on the next one."""
 LEADING = 0.43
@@ -55,17 +59,17 @@ def _write(paper: FPDF, report: Report, tick: Tick) -> None:
     paper.c_margin = 0.0  # the padding is the layout's
     paper.set_title(report.title)
     writer = _Writer(paper, report)
-    for number, table in enumerate(report.tables):
-        writer.head(table, whole=number == 0)
-        writer.table(table)
-        if not report.flowing:
-            writer.below()  # each sheet is signed by itself
-        tick(number + 1, len(report.tables))
+    for number, table in enumerate(report.tables, start=1):
+        signed = not report.flowing or number == len(report.tables)  # each sheet by itself, what flows at its end
+        writer.head(table, first=number == 1)
+        writer.table(table, signed=signed)
+        if signed:
+            writer.below()
+        tick(number, len(report.tables))
     if not report.tables:
         paper.add_page()
         writer.lines(14, "B", (report.title,))
         writer.lines(9, "", report.subtitle)
-    if report.flowing or not report.tables:
         writer.below()
 
 
@@ -99,24 +103,30 @@ class _Writer:
             high = points * LEADING
             for line in wrapped(self.legible(text), self.room, lambda t: self.width(t, points, style == "B")):
                 if self.paper.get_y() + high > self.bottom:
-                    self.paper.add_page()
+                    self.next_page()
                 self.paper.set_font(FAMILY, style, points)
                 self.paper.cell(self.room, high, line, new_x="LMARGIN", new_y="NEXT")
 
-    def head(self, table: Table, *, whole: bool) -> None:
+    def next_page(self, *more: str) -> None:
+        """A page that goes on with the one before says whose it is: sheets of paper part from one another."""
+        self.paper.add_page()
+        self.lines(7, "", (" · ".join(filter(None, (self.report.title, *self.report.subtitle, *more))),))
+        self.paper.ln(1)
+
+    def head(self, table: Table, *, first: bool) -> None:
         """The head of a page that a table begins on; in a flowing report, of the table alone."""
-        if whole or not self.report.flowing or self.paper.get_y() + ROOM_TO_BEGIN_MM > self.bottom:
+        if first or not self.report.flowing:
             self.paper.add_page()
-        if whole or not self.report.flowing:
             self.lines(14, "B", (self.report.title,))
-        if whole:
             self.lines(9, "", self.report.subtitle)
+        elif self.paper.get_y() + ROOM_TO_BEGIN_MM > self.bottom:
+            self.next_page()
         if table.title:
             self.paper.ln(1)
             self.lines(11, "B", (table.title,))
         self.paper.ln(2)
 
-    def table(self, table: Table) -> None:
+    def table(self, table: Table, *, signed: bool) -> None:
         """The table, its headings again on every page."""
         report = self.report
         texts = [tuple(map(self.legible, shown_row(row, table, report))) for row in table.rows]
@@ -125,18 +135,28 @@ class _Writer:
         measured = [*texts, totals] if totals else texts
         layout = laid_out(table.columns, headings, measured, self.room, 2 * PAD_MM, self.width)
         self.row(headings, table, layout, head=True)
-        for row in texts:
-            self.kept_row(row, headings, table, layout)
+        tail = BELOW_MM + self.height_below() if signed else 0.0
+        ending = tail + (self.height(totals, layout, bold=True) if totals else 0.0)
+        for number, row in enumerate(texts, start=1):
+            self.kept_row(row, headings, table, layout, ending if number == len(texts) else 0.0)
         if totals:
-            self.kept_row(totals, headings, table, layout, bold=True)
-        self.paper.ln(2)
+            self.kept_row(totals, headings, table, layout, tail, bold=True)
+        self.paper.ln(BELOW_MM)
 
     def kept_row(
-        self, row: tuple[str, ...], headings: tuple[str, ...], table: Table, layout: Layout, *, bold: bool = False
+        self,
+        row: tuple[str, ...],
+        headings: tuple[str, ...],
+        table: Table,
+        layout: Layout,
+        with_mm: float,
+        *,
+        bold: bool = False,
     ) -> None:
-        """A row that is not torn: where it has no room, it begins the next page."""
-        if self.paper.get_y() + self.height(row, layout, bold) > self.bottom:
-            self.paper.add_page()
+        """A row that is neither torn nor parted from so much below it: without room it begins the next page."""
+        needed = self.height(row, layout, bold) + min(with_mm, self.bottom / 2)
+        if self.paper.get_y() + needed > self.bottom:
+            self.next_page(table.title)
             self.row(headings, table, layout, head=True)
         self.row(row, table, layout, bold=bold)
 
@@ -173,17 +193,25 @@ class _Writer:
             left += width
         paper.set_xy(MARGIN_MM, top + high)
 
+    def height_below(self) -> float:
+        """What notes and signatures take."""
+        notes = (
+            len(wrapped(self.legible(text), self.room, lambda t: self.width(t, NOTE_POINTS, False)))
+            for text in self.report.notes
+        )
+        return sum(notes) * NOTE_POINTS * LEADING + SIGNATURE_MM * len(self.report.signatures)
+
     def below(self) -> None:
         """Notes, and a line for each who signs."""
-        self.lines(8, "", self.report.notes)
-        needed = 10.0 * len(self.report.signatures)
+        self.lines(NOTE_POINTS, "", self.report.notes)
+        needed = SIGNATURE_MM * len(self.report.signatures)
         if needed and self.paper.get_y() + needed > self.bottom:
-            self.paper.add_page()
+            self.next_page()
         for post in self.report.signatures:
-            self.paper.ln(5)
+            self.paper.ln(SIGNATURE_MM / 2)
             self.paper.set_font(FAMILY, "", 9)
             top = self.paper.get_y()
             self.paper.cell(70, 5, self.legible(post))
             for start, end in ((80, 125), (130, 185)):
                 self.paper.line(MARGIN_MM + start, top + 4.5, MARGIN_MM + end, top + 4.5)
-            self.paper.set_xy(MARGIN_MM, top + 5)
+            self.paper.set_xy(MARGIN_MM, top + SIGNATURE_MM / 2)
