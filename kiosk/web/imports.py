@@ -20,7 +20,7 @@ from kiosk.store.schema import open_reader
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.import_words import PEOPLE, ColumnRow, column_rows, problem_rows
 from kiosk.web.review import submit
-from kiosk.web.uploads import Uploads, handed_in
+from kiosk.web.uploads import handed_in, keep, kept, uploads
 from kiosk.words import words
 from lab_config.model import LANGUAGES, Lab
 
@@ -57,7 +57,6 @@ def check() -> BaseResponse | tuple[str, int]:
     """Every bad line at once, or the way to the preview. Nothing is written."""
     found = handed_in()
     if found is None:
-        flash(gettext("Choose a file."), "refused")
         return _page(()), 422
     stream, name = found
     file = read_roster(stream)
@@ -70,16 +69,16 @@ def check() -> BaseResponse | tuple[str, int]:
             problems = refused_people(connection, file)
     if problems:
         return _page(problems, name, len(file.rows)), 422
-    token = uploads().keep(account().user_ref, PeopleUpload(name, file))
+    token = keep(PeopleUpload(name, file))
     return redirect(url_for("imports.preview", token=token), 303)
 
 
 @imports.get("/<token>")
 def preview(token: str) -> BaseResponse | str:
     """What the file would do to the roster as it stands now."""
-    upload = uploads().get(token, account().user_ref, PeopleUpload)
+    upload = kept(token, PeopleUpload)
     if upload is None:
-        return _gone()
+        return redirect(url_for("imports.ask"), 303)
     services = services_of_app(current_app)
     with closing(open_reader(services.database)) as connection:
         problems = refused_people(connection, upload.file)
@@ -101,9 +100,9 @@ def preview(token: str) -> BaseResponse | str:
 @imports.post("/<token>")
 def carry_out(token: str) -> BaseResponse:
     """All of them, or none."""
-    upload = uploads().get(token, account().user_ref, PeopleUpload)
+    upload = kept(token, PeopleUpload)
     if upload is None:
-        return _gone()
+        return redirect(url_for("imports.ask"), 303)
     if submit(ImportPeople(upload.file.rows, account().user_ref)) is None:
         return redirect(url_for("imports.preview", token=token), 303)
     uploads().forget(token)
@@ -133,12 +132,6 @@ def template(form: str) -> Response:
         {"role": ROLES, "active": ("yes", "no"), "language": LANGUAGES},
     )
     return attachment(content, templates.XLSX, "people.xlsx")
-
-
-def uploads() -> Uploads:
-    """What waits for a yes, of this application."""
-    kept: Uploads = current_app.extensions["sheber"].setdefault("uploads", Uploads())
-    return kept
 
 
 def attachment(content: bytes, kind: str, name: str) -> Response:
@@ -171,11 +164,6 @@ def _columns() -> list[ColumnRow]:
     }
     example = dict(zip(COLUMNS, EXAMPLE, strict=True)) | {"person_id": "p17"}
     return column_rows(PEOPLE, example, REQUIRED, values, words(request_language(services)))
-
-
-def _gone() -> BaseResponse:
-    flash(gettext("This file was handed in too long ago, or by somebody else. Hand it in again."), "refused")
-    return redirect(url_for("imports.ask"), 303)
 
 
 def _emptied(found: Comparison, columns: Sequence[str]) -> list[Emptied]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, url_for
-from flask_babel import gettext
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.commands import NoteAct
@@ -21,11 +20,11 @@ from kiosk.imports.programmes import COLUMNS, EXAMPLE, ProgrammeFile, read_progr
 from kiosk.phrases import N_
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.import_words import problem_rows
-from kiosk.web.imports import attachment, uploads
+from kiosk.web.imports import attachment
 from kiosk.web.plan import programme_rows
 from kiosk.web.programmes import meaning_rows, programmes_workbook
 from kiosk.web.review import submit
-from kiosk.web.uploads import handed_in
+from kiosk.web.uploads import handed_in, keep, kept
 from kiosk.words import Words, words
 from lab_config.model import Competency, Lab, Process
 
@@ -81,22 +80,21 @@ def check() -> BaseResponse | tuple[str, int]:
     """Every bad line at once, or the way to the comparison."""
     found = handed_in()
     if found is None:
-        flash(gettext("Choose a file."), "refused")
         return _page(()), 422
     stream, name = found
     file = read_programmes(stream, _lab())
     if file.problems:
         return _page(file.problems, name), 422
-    token = uploads().keep(account().user_ref, ProgrammeUpload(name, file))
+    token = keep(ProgrammeUpload(name, file))
     return redirect(url_for("programme_import.preview", token=token), 303)
 
 
 @programme_import.get("/<token>")
 def preview(token: str) -> BaseResponse | str:
     """What would be otherwise, and what to do with the file."""
-    upload = uploads().get(token, account().user_ref, ProgrammeUpload)
+    upload = kept(token, ProgrammeUpload)
     if upload is None:
-        return _gone()
+        return redirect(url_for("programme_import.ask"), 303)
     lab, language = _lab(), _language()
     handed_ids = {each.id for each in upload.file.programmes}
     differences = compare_programmes(upload.file.programmes, lab.programmes)
@@ -118,9 +116,9 @@ def preview(token: str) -> BaseResponse | str:
 @programme_import.post("/<token>")
 def take_along(token: str) -> BaseResponse:
     """The file for the lab's folder."""
-    upload = uploads().get(token, account().user_ref, ProgrammeUpload)
+    upload = kept(token, ProgrammeUpload)
     if upload is None:
-        return _gone()
+        return redirect(url_for("programme_import.ask"), 303)
     ids = " ".join(each.id for each in upload.file.programmes)[:200]
     if submit(NoteAct("programmes_imported", account().user_ref, ids)) is None:
         return redirect(url_for("programme_import.preview", token=token), 303)
@@ -147,11 +145,6 @@ def _page(problems: Iterable[Problem], name: str = "") -> str:
         name=name,
         columns=meaning_rows({**EXAMPLE, "programme": "cnc-operator"}),
     )
-
-
-def _gone() -> BaseResponse:
-    flash(gettext("This file was handed in too long ago, or by somebody else. Hand it in again."), "refused")
-    return redirect(url_for("programme_import.ask"), 303)
 
 
 def _lab() -> Lab:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import BinaryIO, TypeVar
 
-from flask import request
+from flask import current_app, flash, request
+from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk import refs
 from kiosk.web.access import guard
+from kiosk.web.apps import account
 from kiosk.web.server import LARGE_BODIES
 
 LIFETIME_S = 15 * 60
@@ -83,9 +85,32 @@ def expect_large_body() -> BaseResponse | None:
 
 
 def handed_in() -> tuple[BinaryIO, str] | None:
-    """The file of this request, on disk where it is large, and its name for showing; None where none was chosen."""
+    """The file of this request, on disk where it is large, and its name for showing.
+
+    None where none was chosen, which the next page says.
+    """
     file = request.files.get("file")
     if file is None or not file.filename:
+        flash(gettext("Choose a file."), "refused")
         return None
     name = file.filename.replace("\\", "/").rpartition("/")[2][:LONGEST_NAME]
     return file.stream, "".join(letter for letter in name if letter.isprintable())  # type: ignore[return-value]
+
+
+def uploads() -> Uploads:
+    """What waits for a yes, of this application."""
+    kept: Uploads = current_app.extensions["sheber"].setdefault("uploads", Uploads())
+    return kept
+
+
+def keep(value: object) -> str:
+    """The token under which the signed-in account finds again what was read of its file."""
+    return uploads().keep(account().user_ref, value)
+
+
+def kept(token: str, kind: type[T]) -> T | None:
+    """What the signed-in account handed in; None where it is no more there, which the next page says."""
+    found = uploads().get(token, account().user_ref, kind)
+    if found is None:
+        flash(gettext("This file was handed in too long ago, or by somebody else. Hand it in again."), "refused")
+    return found
