@@ -21,6 +21,19 @@ def waits_for_a_file(out: Path, tick: Callable[[int, int], None], gate: Path) ->
     out.write_text("passed")
 
 
+def leaves_pieces(out: Path, tick: Callable[[int, int], None], how: str) -> None:
+    """As a workbook that is not done: what it was to be made of lies beside it."""
+    (out.parent / "tmp1").write_text("names")
+    (out.parent / "tmp2").write_text("names")
+    out.write_text("half")
+    tick(1, 2)
+    if how == "fails":
+        raise OSError(28, "No space left on device")
+    if how == "dies":
+        os.kill(os.getpid(), 9)
+    time.sleep(60)
+
+
 def fails(_out: Path, _tick: Callable[[int, int], None]) -> None:
     raise RuntimeError("a secret name")
 

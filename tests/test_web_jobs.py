@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from job_work import dies, fails, finds_no_room, waits_for_a_file, writes
+from job_work import dies, fails, finds_no_room, leaves_pieces, waits_for_a_file, writes
 
 from kiosk.web import jobs as engine
 from kiosk.web.jobs import Jobs, QueueFull
@@ -137,6 +137,18 @@ def test_a_job_that_fails_says_why_by_a_code_and_leaves_no_file(
     assert found is not None
     assert (found.state, found.failure) == ("failed", code)
     assert list((tmp_path / "made").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["fails", "dies", "is cancelled"])
+def test_nothing_of_what_was_half_made_stays_on_the_disk(
+    jobs: Jobs, tmp_path: Path, wait_until: Wait, how: str
+) -> None:
+    job = start(jobs, leaves_pieces, how)
+    if how == "is cancelled":
+        wait_until(lambda: [each.percent for each in jobs.of("me")] == [50], 20, "the job to be half done")
+        jobs.cancel("me", job)
+    jobs.wait(job, 20)
+    wait_until(lambda: [*(tmp_path / "made").rglob("*")] == [], 20, "the folder to be empty")
 
 
 def test_a_disk_that_takes_no_folder_is_a_failed_job_and_no_broken_thread(tmp_path: Path) -> None:

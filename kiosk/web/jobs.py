@@ -14,7 +14,6 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -139,7 +138,7 @@ class Jobs:
     def file(self, owner: str, job_id: str) -> Path | None:
         """The finished file of an account's own job."""
         job = self.get(owner, job_id)
-        path = self._folder / job_id
+        path = self._path(job_id)
         return path if job is not None and job.state == DONE and path.is_file() else None
 
     def ahead(self, job_id: str) -> int:
@@ -193,9 +192,12 @@ class Jobs:
                 del self._jobs[job.id]
                 self._throw_away(job.id)
 
+    def _path(self, job_id: str) -> Path:
+        """The finished file: in a folder of its own, with the pieces that it is made of meanwhile."""
+        return self._folder / job_id / "file"
+
     def _throw_away(self, job_id: str) -> None:
-        with suppress(OSError):  # it was never made, or the disk is away
-            (self._folder / job_id).unlink()
+        shutil.rmtree(self._folder / job_id, ignore_errors=True)  # it was never made, or the disk is away
 
     def _next_end_s(self) -> float | None:
         """How long the first of those that are over still stays."""
@@ -222,13 +224,17 @@ class Jobs:
             with self._changed:
                 if not self._jobs[job_id].over:
                     self._over(job_id, FAILED if failure else DONE, failure)
+                elif self._jobs[job_id].state != DONE:
+                    self._throw_away(job_id)  # what it wrote while it was being ended
 
     def _carried_out(self, job_id: str, task: _Task) -> str:
         """Do it; empty when it is done, else a code of why not."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
-            given = pickle.dumps((task.work, str(self._folder / job_id), task.arguments))
+            path = self._path(job_id)
+            path.parent.mkdir(mode=0o700)
+            given = pickle.dumps((task.work, str(path), task.arguments))
             return self._talked_to(job_id, given)
         except OSError as error:
             log.warning("a job could not be begun: %s", error)
