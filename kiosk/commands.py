@@ -102,6 +102,8 @@ class DecideSession:
     process: str | None = None
     mark: str | None = None
     """`badge` where the panel asked for no PIN (contract, section 8)."""
+    seen: str | None = None
+    """What the page showed (`kiosk.store.unchanged.look`): refused where the session is no longer that."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class ApproveSessions:
 
     sessions: tuple[int, ...]
     by: str
+    seen: tuple[str, ...] = ()
+    """What the page showed of each, in the same order; empty where it does not say."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,9 @@ class UndoReview:
 
     sessions: tuple[int, ...]
     by: str
+    decided: tuple[int, ...] = ()
+    """The entry of the decision that is meant, of each in the same order: refused where another one came after it, and
+    done once however often it is asked. Empty where the last one is meant, whatever it is."""
 
 
 @dataclass(frozen=True)

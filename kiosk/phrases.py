@@ -168,6 +168,7 @@ COMMAND_REFUSALS = {
     "own_session": N_("Nobody decides on their own sessions. Ask another instructor."),
     "own_papers": N_("Nobody hands in qualifications of their own. Ask another instructor, or leave them out."),
     "not_clean": N_("One of the sessions is no longer clean or was already decided. Look at the list and try again."),
+    "changed_meanwhile": N_("It has changed since you saw it. Look again, then decide."),
     "reason_missing": N_("Choose a reason."),
     "text_too_long": N_("The text is too long. Shorten it."),
     "unknown_process": N_("That work process is not in the plan. Choose one from the list."),

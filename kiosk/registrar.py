@@ -7,6 +7,7 @@ not at all.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import date
 
 from kiosk import commands as c
@@ -19,12 +20,14 @@ from kiosk.domain.reviews import may_leave
 from kiosk.domain.state import Session, State
 from kiosk.known_badges import KnownBadges
 from kiosk.projection import project
+from kiosk.proofs import read
 from kiosk.roster import Roster, RosterCommand
 from kiosk.seen import SeenBadges
 from kiosk.shopfloor import Shopfloor
 from kiosk.store import outbox, people, views
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import StoreError
+from kiosk.store.unchanged import look
 from kiosk.vouching import (
     Hear,
     is_one_hand,
@@ -149,11 +152,12 @@ class Registrar:
         """All or none; what is clean is said by the rows, which know the flags that the ledger may not hold."""
         refuse_other_roles(self._connection, command.by)
         self._refuse_own(command.sessions, command.by)
+        if all(self._has_said(each, "approved", command.by) for each in command.sessions):
+            return Done()
         self._refuse_second(command.sessions, command.by)
-        project(self._connection, self._state)
-        for session_id in command.sessions:
-            row = views.session(self._connection, session_id)
-            if row is not None and row.flags:
+        rows = self._as_seen(command.sessions, command.seen)
+        for session_id, row in zip(command.sessions, rows, strict=True):
+            if row is not None and (row.flags or row.review != "pending"):
                 raise CommandRefused("not_clean", str(session_id))
         return Done(hear(o.ReviewAsked(command.sessions, "approved", command.by)))
 
@@ -162,12 +166,39 @@ class Registrar:
         refuse_other_roles(self._connection, command.by)
         self._refuse_own(command.sessions, command.by)
         chosen = tuple(dict.fromkeys(command.sessions))
-        for session in (self._state.sessions.get(each) for each in chosen):
-            if session is None or not session.decisions:
-                continue  # the domain refuses it, in its own order
+        meant = dict(zip(command.sessions, command.decided, strict=False))
+        found = [session for session in map(self._state.sessions.get, chosen) if session and session.decisions]
+        for session in found:  # the domain refuses the others, in its own order
             if not is_one_hand(self._connection, session.decisions[-1].by, command.by):
                 raise CommandRefused("not_yours", str(session.id))
+        if meant and len(found) == len(chosen) and all(self._took_back(each, meant.get(each.id)) for each in found):
+            return Done()
+        for session in found:
+            if meant and session.decisions[-1].seq != meant.get(session.id):
+                raise CommandRefused("changed_meanwhile", str(session.id))
         return Done(hear(o.UndoAsked(chosen, command.by)))
+
+    def _took_back(self, session: Session, decision: int | None) -> bool:
+        """Is the last decision on it an undo of this one? Then a form was sent twice."""
+        entry = Ledger(self._connection).entry(session.decisions[-1].seq)
+        body = read(entry) if entry is not None else {}
+        return bool(body.get("undo")) and body.get("supersedes") == decision
+
+    def _has_said(self, session_id: int, decision: str, by: str) -> bool:
+        """Does this decision of the same hand stand, with nothing asked since?"""
+        session = self._state.sessions.get(session_id)
+        if session is None or session.review != decision or session_id in self._state.questions:
+            return False
+        return is_one_hand(self._connection, session.decisions[-1].by, by)
+
+    def _as_seen(self, sessions: Sequence[int], seen: Sequence[str]) -> list[views.SessionView | None]:
+        """Their rows as they are now, which must be what the page showed; one that does not say so is believed."""
+        project(self._connection, self._state)
+        rows = [views.session(self._connection, each) for each in sessions]
+        for row, shown in zip(rows, seen, strict=False):
+            if row is not None and shown and look(row) != shown:
+                raise CommandRefused("changed_meanwhile", str(row.session))
+        return rows
 
     def _enter_manual(self, command: c.EnterManual, hear: Hear) -> Done:
         if command.reason not in MANUAL_REASONS:
@@ -247,7 +278,10 @@ class Registrar:
         words = written(command.text)
         refuse_other_roles(self._connection, command.by)
         self._refuse_own((command.session,), command.by)
+        if self._repeats(command):
+            return Done()
         self._refuse_second((command.session,), command.by)
+        self._as_seen((command.session,), (command.seen or "",))
         asked = o.ReviewAsked(
             (command.session,),
             command.decision,
@@ -262,6 +296,18 @@ class Registrar:
         if seqs:
             words.keep(self._connection)
         return Done(seqs)
+
+    def _repeats(self, command: c.DecideSession) -> bool:
+        """Did the same hand decide exactly this last, word for word? Then a form was sent twice."""
+        if not self._has_said(command.session, command.decision, command.by):
+            return False
+        session = self._state.sessions[command.session]
+        last = session.decisions[-1]
+        text = people.text_by_hash(self._connection, last.text_hash) if last.text_hash else None
+        if (last.reason, text or "") != (command.reason, command.text):
+            return False
+        counts = (command.credited_ms, command.process or session.process)
+        return command.decision != "adjusted" or counts == (last.credited_ms, last.process)
 
     def _refuse_own(self, sessions: tuple[int, ...], by: str) -> None:
         """Nobody decides on their own sessions, whatever account they use (hours, section 7)."""

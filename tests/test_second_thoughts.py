@@ -20,6 +20,7 @@ from kiosk.commands import (
     UndoReview,
 )
 from kiosk.store import learners, people
+from kiosk.store.unchanged import look
 from tests.kiosk_fixtures import MASTER, PYOTR
 
 
@@ -156,9 +157,9 @@ def test_a_question_that_a_decision_answered_stands_again_when_it_is_undone(floo
     session = floor.lesson().session
     floor.ask(QuestionSession(session, floor.ref(), "it was longer"))
     floor.ask(DecideSession(session, "approved", floor.by))
-    assert learners.open_questions(floor.desk.connection) == []
+    assert learners.of_person(floor.desk.connection, floor.ref()).questions == ()
     floor.ask(UndoReview((session,), floor.by))
-    assert [each.session for each in learners.open_questions(floor.desk.connection)] == [session]
+    assert [each.session for each in learners.of_person(floor.desk.connection, floor.ref()).questions] == [session]
     assert "questioned" in floor.rows()[-1].flags
 
 
@@ -180,7 +181,7 @@ def test_a_question_that_came_after_the_decision_outlives_the_undo(floor: Floor)
     floor.ask(QuestionSession(session, floor.ref()))
     floor.ask(UndoReview((session,), floor.by))
     floor.ask(UndoReview((session,), floor.by))
-    assert [each.session for each in learners.open_questions(floor.desk.connection)] == [session]
+    assert [each.session for each in learners.of_person(floor.desk.connection, floor.ref()).questions] == [session]
 
 
 # --- second decisions -----------------------------------------------------------------------------------------------
@@ -250,3 +251,82 @@ def test_a_rebuild_of_taken_back_decisions_ends_with_the_same_rows(floor: Floor)
     assert office.rebuild(floor.data).same
     floor.again()
     assert [row.review for row in floor.rows()] == ["pending", "approved", "pending"]
+
+
+# --- what was seen ---
+
+
+def seen(floor: Floor, session: int) -> str:
+    """What a page that is drawn now shows of it."""
+    return look(next(row for row in floor.rows() if row.session == session))
+
+
+def test_a_decision_on_what_the_page_no_longer_shows_is_refused(floor: Floor) -> None:
+    session = floor.lesson().session
+    shown = seen(floor, session)
+    floor.ask(QuestionSession(session, floor.ref(), "it was longer"))
+    assert refused(floor, DecideSession(session, "approved", floor.by, seen=shown)) == "changed_meanwhile"
+    floor.ask(DecideSession(session, "approved", floor.by, seen=seen(floor, session)))
+    assert stands(floor, session)[0] == "approved"
+
+
+def test_a_lead_overrules_nobody_without_having_seen_it(floor: Floor) -> None:
+    session, lead = floor.lesson().session, account(floor, "lead", "lead")
+    shown = seen(floor, session)
+    floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
+    late = DecideSession(session, "adjusted", lead, "other", "", MINUTE, seen=shown)
+    assert refused(floor, late) == "changed_meanwhile"
+    assert refused(floor, ApproveSessions((session,), lead)) == "not_clean"
+    assert stands(floor, session)[0] == "rejected"
+
+
+def test_approving_together_binds_what_was_seen_of_each(floor: Floor) -> None:
+    sessions = lessons(floor, 2)
+    shown = tuple(seen(floor, each) for each in sessions)
+    floor.ask(DecideSession(sessions[1], "approved", floor.by))
+    floor.ask(UndoReview(sessions[1:], floor.by))
+    assert refused(floor, ApproveSessions(sessions, floor.by, shown)) == "changed_meanwhile"
+    floor.ask(ApproveSessions(sessions, floor.by, tuple(seen(floor, each) for each in sessions)))
+    assert {row.review for row in floor.rows()} == {"approved"}
+
+
+def test_a_form_that_is_sent_twice_decides_once(floor: Floor) -> None:
+    one, two, three, *clean = lessons(floor, 5)
+    for decision in (
+        DecideSession(one, "rejected", floor.by, "not_present", "seen elsewhere", seen=seen(floor, one)),
+        DecideSession(two, "adjusted", floor.by, "other", "", MINUTE, "CNC4", seen=seen(floor, two)),
+        DecideSession(three, "approved", floor.by, seen=seen(floor, three)),
+        ApproveSessions(tuple(clean), floor.by, tuple(seen(floor, each) for each in clean)),
+    ):
+        assert floor.ask(decision).seqs
+        assert floor.ask(decision).seqs == ()
+    assert len(floor.entries("session_reviewed")) == 5
+    assert len(released(floor)) == 4
+
+
+def test_another_reason_or_other_words_are_another_decision(floor: Floor) -> None:
+    session = floor.lesson().session
+    for reason, words in (("other", ""), ("other", "seen elsewhere"), ("not_present", "seen elsewhere")):
+        assert floor.ask(DecideSession(session, "rejected", floor.by, reason, words)).seqs
+
+
+def test_an_undo_that_is_sent_twice_takes_back_once(floor: Floor) -> None:
+    session = floor.lesson().session
+    for decision in (
+        DecideSession(session, "adjusted", floor.by, "other", "", MINUTE),
+        DecideSession(session, "approved", floor.by),
+    ):
+        floor.ask(decision)
+    decided = floor.entries("session_reviewed")[-1]["seq"]
+    assert floor.ask(UndoReview((session,), floor.by, (decided,))).seqs
+    assert floor.ask(UndoReview((session,), floor.by, (decided,))).seqs == ()
+    assert stands(floor, session) == ("adjusted", "other", MINUTE)
+
+
+def test_an_undo_means_the_decision_that_was_offered_and_no_later_one(floor: Floor) -> None:
+    session = floor.lesson().session
+    floor.ask(DecideSession(session, "approved", floor.by))
+    (decided,) = (entry["seq"] for entry in floor.entries("session_reviewed"))
+    floor.ask(DecideSession(session, "rejected", floor.by, "not_present"))
+    assert refused(floor, UndoReview((session,), floor.by, (decided,))) == "changed_meanwhile"
+    assert stands(floor, session)[0] == "rejected"

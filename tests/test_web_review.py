@@ -265,6 +265,44 @@ def test_approving_all_can_be_undone_and_they_wait_as_before(staff: Staff) -> No
     assert "taken back" in text(page)
 
 
+def test_what_somebody_saw_is_bound_into_every_form(staff: Staff) -> None:
+    sessions = [staff.lesson(person.badges[0]) for person in (AIGERIM, PYOTR)]
+    client = staff.client()
+    page = client.get("/review").text
+    drawn = dict(re.findall(r'name="(seen\d+)" value="(\w+)"', page))
+    assert set(drawn) == {f"seen{each}" for each in sessions}
+    staff.submit(DecideSession(sessions[0], "approved", staff.by("lead")))
+    staff.submit(UndoReview((sessions[0],), staff.by("lead")))
+    answer = client.post(
+        "/review/approve",
+        data={"csrf_token": _token(client), "session": sessions, **drawn},
+        follow_redirects=True,
+    )
+    assert "It has changed since you saw it." in answer.text
+    assert {row_of(staff, each).review for each in sessions} == {"pending"}
+    shown = client.get(f"/review/{sessions[0]}").text
+    forms = re.findall(r'<form[^>]*action="/review/\d+[^"]*".*?</form>', shown, re.DOTALL)
+    assert len(forms) == 3
+    assert all('name="seen"' in form for form in forms)
+    stale = send(client, f"/review/{sessions[0]}", "/review", decision="approved", seen=drawn[f"seen{sessions[0]}"])
+    assert stale.status_code == 422
+    assert "It has changed since you saw it." in stale.text
+
+
+def test_a_double_click_on_undo_takes_back_once_and_says_so(staff: Staff) -> None:
+    session = staff.lesson(AIGERIM.badges[0])
+    client = staff.client()
+    decide(staff, client, session, decision="rejected", reason="not_present")
+    bar = re.search(r'id="undo".*?</form>', client.get("/review").text, re.DOTALL)
+    assert bar is not None
+    fields = dict(re.findall(r'name="((?:session|decided)\d*)" value="(\d+)"', bar.group()))
+    assert set(fields) == {"session", f"decided{session}"}
+    for _ in range(2):
+        answer = client.post("/review/undo", data={"csrf_token": _token(client), **fields}, follow_redirects=True)
+        assert "Taken back: 1 decision." in answer.text
+    assert row_of(staff, session).review == "pending"
+
+
 def test_an_undone_adjustment_leaves_what_stood_before_it(staff: Staff) -> None:
     session = staff.lesson(AIGERIM.badges[0])
     client = staff.client()

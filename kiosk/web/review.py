@@ -18,6 +18,7 @@ from kiosk.commands import ApproveSessions, Command, CommandRefused, DecideSessi
 from kiosk.domain.entries import REVIEW_REASONS
 from kiosk.store import views, waiting
 from kiosk.store.schema import open_reader
+from kiosk.store.unchanged import LETTERS, last_decisions
 from kiosk.store.waiting import Only
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.machines import troubles
@@ -36,7 +37,7 @@ SHOWN_CLEAN = 100
 SHOWN_DECIDED = 20
 APPROVE_ALL = "approve-all"
 """The place on the page where the exceptions end: the button under the clean ones, so that a browser focuses it."""
-UNDO = "undo"
+UNDO = "gesture"
 """In the sign-in's cookie: what its last gesture decided, and what was said of it."""
 
 
@@ -184,6 +185,7 @@ def decide(session: int) -> BaseResponse | tuple[str, int]:
         text=request.form.get("text", "").strip()[:TEXT_LIMIT] if reason else "",
         credited_ms=credited_ms,
         process=process,
+        seen=request.form.get("seen", "")[:LETTERS] or None,
     )
     if submit(command) is None:
         return _one(session, request.form), 422
@@ -198,7 +200,7 @@ def approve_clean() -> BaseResponse:
     chosen = _chosen()
     if not chosen:
         flash(gettext("No session was chosen."), "refused")
-    elif submit(ApproveSessions(chosen, account().user_ref)) is not None:
+    elif submit(ApproveSessions(chosen, account().user_ref, _seen(chosen))) is not None:
         _remember(ngettext("%(num)s session approved.", "%(num)s sessions approved.", len(chosen)), chosen)
     return _back()
 
@@ -209,7 +211,7 @@ def undo() -> BaseResponse:
     chosen = _chosen()
     if not chosen:
         flash(gettext("No session was chosen."), "refused")
-    elif submit(UndoReview(chosen, account().user_ref)) is not None:
+    elif submit(UndoReview(chosen, account().user_ref, _meant(chosen))) is not None:
         _remember(ngettext("Taken back: %(num)s decision.", "Taken back: %(num)s decisions.", len(chosen)), ())
         return _to_list(f"s{chosen[0]}")
     else:
@@ -234,6 +236,18 @@ def _chosen() -> tuple[int, ...]:
     return chosen
 
 
+def _seen(chosen: Sequence[int]) -> tuple[str, ...]:
+    """What the page showed of each; nothing where it does not say."""
+    seen = tuple(request.form.get(f"seen{each}", "")[:LETTERS] for each in chosen)
+    return seen if any(seen) else ()
+
+
+def _meant(chosen: Sequence[int]) -> tuple[int, ...]:
+    """The decision on each that the page offered to take back; nothing where it does not say."""
+    said = [request.form.get(f"decided{each}", "") for each in chosen]
+    return tuple(int(each) if _number(each) else 0 for each in said) if any(said) else ()
+
+
 def _number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 15
 
@@ -255,7 +269,9 @@ def _to_list(anchor: str | None) -> BaseResponse:
 
 def _remember(said: str, decided: tuple[int, ...]) -> None:
     """For the bar at the foot of the page: what was done, and what can be taken back by the same account."""
-    cookie[UNDO] = {"said": said, "sessions": list(decided)}
+    with closing(open_reader(services_of_app(current_app).database)) as connection:
+        entries = last_decisions(connection, decided)
+    cookie[UNDO] = {"said": said, "sessions": [[each, entries.get(each, 0)] for each in decided]}
 
 
 def _last_gesture() -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from kiosk.domain.flags import QUESTIONED
 from kiosk.domain.manual import MANUAL_REASONS
 from kiosk.proofs import read
 from kiosk.store import learners, people, waiting
+from kiosk.store.unchanged import look
 from kiosk.store.views import SessionView
 from kiosk.web.accounts import Account
 from kiosk.web.board import machine_name
@@ -76,6 +77,8 @@ class Item:
     evidence: str
     flags: tuple[str, ...]
     review: str
+    seen: str
+    """What is shown, as a form says that it was seen (`kiosk.store.unchanged`)."""
     waits: bool
     undone: bool
     presence: str
@@ -195,6 +198,7 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: 
         evidence=row.evidence,
         flags=tuple(row.flags),
         review=row.review,
+        seen=look(row),
         waits=waits,
         undone=row.decided_reason == UNDONE,
         presence=hours_minutes(row.presence_ms),
