@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from flask import Flask
@@ -286,7 +286,8 @@ def test_over_tls_the_stream_lives_and_ends_as_well(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", parts.port, context=context, timeout=5)
-        connection.request("GET", f"/feed?after={world.newest()}", headers={"Cookie": office.cookie()})
+        headers = {"Cookie": cookie_by_tls(connection)}
+        connection.request("GET", f"/feed?after={world.newest()}", headers=headers)
         answer = connection.getresponse()
         assert answer.status == 200
         wait_until(lambda: office.feed.streams == 1, 5, "the stream")
@@ -296,6 +297,41 @@ def test_over_tls_the_stream_lives_and_ends_as_well(
         answer.close()
         connection.close()
         wait_until(lambda: office.feed.streams == 0, 5, "its end")
+
+
+def test_over_tls_a_cookie_that_is_not_bound_to_the_host_opens_no_stream(world: World, tmp_path: Path) -> None:
+    made = self_made_certificate(tmp_path, NOON, ("localhost", "127.0.0.1"))
+    with an_office(world, (made.certificate, made.key)) as office:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        port = urlsplit(office.staff.address).port
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=5)
+        connection.request("GET", "/feed", headers={"Cookie": office.cookie()})
+        assert connection.getresponse().status == 403
+        connection.close()
+
+
+def cookie_by_tls(connection: http.client.HTTPConnection) -> str:
+    """What a browser holds that signed in over this connection."""
+    connection.request("GET", "/login")
+    page = connection.getresponse()
+    csrf = re.search(r'name="csrf_token" value="([^"]+)"', page.read().decode())
+    assert csrf is not None
+    form = urlencode({"csrf_token": csrf[1], "name": "bauyrzhan", "password": PASSWORD})
+    origin = f"https://127.0.0.1:{connection.port}"
+    headers = {
+        "Cookie": page.headers["Set-Cookie"].partition(";")[0],
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Referer": f"{origin}/login",
+        "Host": f"127.0.0.1:{connection.port}",
+    }
+    connection.request("POST", "/login", body=form, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 302
+    cookies = [each.partition(";")[0] for each in answer.headers.get_all("Set-Cookie", [])]
+    assert cookies[0].startswith("__Host-sheber_")
+    return "; ".join(cookies)
 
 
 def office_feed_is(office: Office, streams: int) -> None:

@@ -225,8 +225,12 @@ class _SecureWhereTls(SecureCookieSessionInterface):
         return bool(request.is_secure)
 
     def get_cookie_name(self, app: Flask) -> str:
-        name = super().get_cookie_name(app)
-        return f"__Host-{name}" if request.is_secure else name
+        return cookie_name(super().get_cookie_name(app), request.is_secure)
+
+
+def cookie_name(name: str, by_tls: bool) -> str:
+    """What a cookie of the staff side is called: over TLS its name binds it to this host (RFC 6265bis, 4.1.3.2)."""
+    return f"__Host-{name}" if by_tls else name
 
 
 def _plain_app(services: Services) -> Flask:

@@ -32,8 +32,11 @@ IO_TIMEOUT_S = 10
 FEED_PATH = b"/feed"
 MAX_DIGITS = 15
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-Door = Callable[[str], Callable[[], bool] | None]
-"""Given a request's cookies: tells from then on whether its sign-in lasts; None where it may not look."""
+Door = Callable[[str, bool], Callable[[], bool] | None]
+"""Given a request's cookies and whether it came by TLS: tells from then on whether its sign-in lasts.
+
+None where it may not look.
+"""
 
 
 class _Request(HTTPRequest):
@@ -109,11 +112,11 @@ class _Gateway(Gateway_10):
         door: Door | None = self.req.server.door
         asked = query.get("screen", [""])[0]
         screen = feed.screen_of(self.req.conn.remote_addr or "", cookies, asked) if door is None else ""
-        lasts = door(cookies) if door is not None else None
+        held = self.req.conn.socket
+        lasts = door(cookies, isinstance(held, ssl.SSLSocket)) if door is not None else None
         if screen is None or (door is not None and lasts is None):
             self._refuse(b"403 Forbidden")
             return
-        held = self.req.conn.socket
         taken = held if isinstance(held, ssl.SSLSocket) else held.dup()
         if not feed.adopt(taken, _number(after), screen, lasts):
             if taken is not held:

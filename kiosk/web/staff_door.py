@@ -14,7 +14,7 @@ from itsdangerous import BadSignature
 from kiosk.store.schema import StoreError
 from kiosk.web.access import allowed
 from kiosk.web.accounts import SignIns
-from kiosk.web.apps import find_account, services_of_app
+from kiosk.web.apps import cookie_name, find_account, services_of_app
 
 PAGE = "board.show"
 """Whoever may look at it may be told that it changed."""
@@ -28,20 +28,20 @@ class StaffDoor:
         self._services = services_of_app(app)
         self._sign_ins: SignIns = app.extensions["sheber"]["sign_ins"]
 
-    def admit(self, cookies: str) -> Callable[[], bool] | None:
+    def admit(self, cookies: str, by_tls: bool) -> Callable[[], bool] | None:
         """Tells from now on whether the sign-in still lasts; None where there is none that may look."""
-        token = self._token(cookies)
+        token = self._token(cookies, by_tls)
         if token is None or not self._lasts(token):
             return None
         return lambda: self._lasts(token)
 
-    def _token(self, cookies: str) -> str | None:
+    def _token(self, cookies: str, by_tls: bool) -> str | None:
         """The sign-in that the session cookie names, if we wrote it."""
         interface = self._app.session_interface
         assert isinstance(interface, SecureCookieSessionInterface)
         signer = interface.get_signing_serializer(self._app)
         try:
-            morsel = SimpleCookie(cookies).get(self._app.config["SESSION_COOKIE_NAME"])
+            morsel = SimpleCookie(cookies).get(cookie_name(self._app.config["SESSION_COOKIE_NAME"], by_tls))
             if signer is None or morsel is None:
                 return None
             said: Any = signer.loads(morsel.value, max_age=int(self._app.permanent_session_lifetime.total_seconds()))
