@@ -158,11 +158,22 @@ def test_a_workbook_is_ready_to_print() -> None:
 
 
 def test_each_table_has_a_sheet_whose_name_excel_takes() -> None:
-    names = ("Топ [1]: МС-21/1", "Топ [1]: МС-21/1", "a" * 60, "a" * 60, "History", "'")
+    names = (
+        "Топ [1]: МС-21/1",
+        "Топ [1]: МС-21/1",
+        "a" * 60,
+        "a" * 60,
+        "History",
+        "'",
+        "''a",
+        "[']b'",
+        "c" * 30 + "'c",
+    )
+    names += ("😀" * 31, "😀" * 31)
     tables = tuple(Table(COLUMNS, (ROW,), None, title=name) for name in names)
     found = load_workbook(io.BytesIO(content(report(tables=tables), "xlsx"))).sheetnames
     assert len({each.casefold() for each in found}) == len(names)
-    assert all(len(each) <= 31 for each in found)
+    assert all(len(each.encode("utf-16-le")) <= 62 and each.strip("' ") == each for each in found)
 
 
 # PDF

@@ -28,8 +28,9 @@ FORMATS: Mapping[Kind, str] = {
     "percent": "0.0",
 }
 """How a spreadsheet shows a number; the comma is its reader's own setting."""
-_FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]|^'|'$")
+_FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 LONGEST_NAME = 31
+"""Of a sheet, as Excel counts: in units of UTF-16."""
 
 
 def write_xlsx(report: LongReport, out: BinaryIO, folder: Path | None = None) -> None:
@@ -171,9 +172,17 @@ def _width(column: Column, longest: int) -> float:
 
 def _sheet_name(title: str, taken: list[str]) -> str:
     """Short, allowed, and not taken, whatever the table is called."""
-    wanted = _FORBIDDEN.sub(" ", title).strip() or str(len(taken) + 1)
-    name, again = wanted[:LONGEST_NAME].strip(), 2
+    wanted = _cut(_FORBIDDEN.sub(" ", title), LONGEST_NAME) or str(len(taken) + 1)
+    name, again = wanted, 2
     while name.casefold() in {each.casefold() for each in taken} or name.casefold() == "history":
         tail = f" {again}"
-        name, again = wanted[: LONGEST_NAME - len(tail)].strip() + tail, again + 1
+        name, again = _cut(wanted, LONGEST_NAME - len(tail)) + tail, again + 1
     return name
+
+
+def _cut(text: str, units: int) -> str:
+    """Without spaces and apostrophes at either end (Excel refuses these), and no longer than so many units."""
+    text = text.strip("' ")
+    while len(text.encode("utf-16-le")) > 2 * units:
+        text = text[:-1].rstrip("' ")
+    return text
