@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -96,8 +96,8 @@ def academic_hours(duration_ms: int, academic_hour_ms: int) -> str:
 
 
 def decimal_comma(value: Decimal) -> str:
-    """A tenth, half to even, with the comma that all three languages' readers here expect."""
-    return str(value.quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)).replace(".", ",")
+    """A tenth, half up as spreadsheets do it, with the comma that all three languages' readers here expect."""
+    return str(value.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)).replace(".", ",")
 
 
 def parse_hours_minutes(text: str) -> int | None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from kiosk.reports.cells import defused
+from kiosk.reports.cells import defused, shown
 from kiosk.reports.files import MEDIA, content
 from kiosk.reports.pdf_file import FONTS
 from kiosk.reports.table import Column, Report, Table
@@ -146,6 +146,12 @@ def test_a_workbook_holds_real_numbers_and_dates_and_shows_them_as_the_paper_doe
     assert (academic.number_format, share.number_format) == ("0.0", "0.0")
     assert academic.value == pytest.approx(41.3333333 * 60 / 45)
     assert share.value == pytest.approx(400 / 7)
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(3, "0,1"), (9, "0,2"), (15, "0,3"), (2, "0,0"), (4, "0,1")])
+def test_half_a_tenth_is_rounded_up_as_spreadsheets_do_with_the_same_figure(minutes: int, told: str) -> None:
+    assert shown(minutes * MINUTE, "academic", 60 * MINUTE) == told
+    assert shown(Fraction(minutes, 60) / 100, "percent", 60 * MINUTE) == told
 
 
 def test_a_workbook_is_ready_to_print() -> None:
