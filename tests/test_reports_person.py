@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pypdf import PdfReader
 from web_fixtures import HOUR, NOON, World, a_world, ref
 
 from kiosk.reports.files import content
+from kiosk.reports.journal import journal
+from kiosk.reports.period import midnight_ms, month_of
 from kiosk.reports.person import person_report
+from kiosk.reports.source import Source
 from kiosk.reports.table import Report
 from kiosk.store import learners, people
 from kiosk.store.ledger import Ledger
@@ -57,6 +62,21 @@ def test_hours_stand_against_the_plan_and_what_is_outside_of_it_too(world: World
 
 def test_sessions_are_summed_by_month(world: World) -> None:
     assert table(report(world), "By month")[0] == ("October 2026", 2, 4 * HOUR, 2 * HOUR, 2 * HOUR, HOUR)
+
+
+def test_a_session_over_the_end_of_a_month_is_in_both_as_in_the_journal(world: World) -> None:
+    midnight = midnight_ms(date(2026, 11, 1), ZoneInfo("Asia/Almaty"))
+    approved = {"review": "approved", "decided_credited_ms": 3 * HOUR, "decided_process": "CNC3"}
+    world.worked("p1", "mill-1", midnight - 3 * HOUR, midnight + HOUR, local_date="2026-10-31", **approved)
+    rows = {row[0]: row[1:] for row in table(report(world), "By month")}
+    assert rows["October 2026"] == (3, 7 * HOUR, 17 * HOUR // 4, 17 * HOUR // 4, HOUR)
+    assert rows["November 2026"] == (0, HOUR, 3 * HOUR // 4, 3 * HOUR // 4, 0)
+    assert rows["In all"] == (3, 8 * HOUR, 5 * HOUR, 5 * HOUR, HOUR)
+    source = Source(world.connection, world.lab, words("en"), world.now_ms)
+    for month, of_it in (("October 2026", date(2026, 10, 1)), ("November 2026", date(2026, 11, 1))):
+        totals = journal(source, month_of(of_it), [None]).tables[0].totals
+        assert totals is not None
+        assert totals[-3:] == rows[month][2:]
 
 
 def test_a_part_with_nothing_in_it_is_left_out(world: World) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -14,14 +15,18 @@ from babel.dates import format_skeleton
 from kiosk import phrases
 from kiosk.domain.competence import Standing
 from kiosk.proofs import Checkpoint
+from kiosk.reports.hours import Part, by_day
 from kiosk.reports.table import Cell, Column, Report, Row, Table
 from kiosk.store import learners, people
 from kiosk.store.learners import SignOffRow
 from kiosk.store.ledger import Ledger
 from kiosk.store.people import Person
-from kiosk.store.totals import PersonTotal, person_totals
+from kiosk.store.totals import process_totals
+from kiosk.store.worked import worked
 from kiosk.words import Words, clock_time, day, local
 from lab_config.model import Lab, LocalText, Process
+
+FIRST_DATE, LAST_DATE = "0001-01-01", "9999-12-31"
 
 
 def person_report(connection: sqlite3.Connection, lab: Lab, person: Person, language: Words, now_ms: int) -> Report:
@@ -40,6 +45,23 @@ def person_report(connection: sqlite3.Connection, lab: Lab, person: Person, lang
     )
 
 
+@dataclass
+class _Month:
+    """What somebody did in one; a session is counted where it began."""
+
+    sessions: int = 0
+    presence_ms: int = 0
+    approved_ms: int = 0
+    waiting_ms: int = 0
+
+    def add(self, part: Part, *, begins: bool) -> None:
+        """A session, or what of one lies on a day."""
+        self.sessions += begins
+        self.presence_ms += part.end_ms - part.start_ms
+        self.approved_ms += part.approved_ms
+        self.waiting_ms += part.waiting_ms
+
+
 class _Record:
     """Reads once, and makes a table of each part."""
 
@@ -49,7 +71,8 @@ class _Record:
         self._person = person
         self._words = language
         self._programme = next((each for each in lab.programmes if each.id == person.programme), None)
-        self._totals = person_totals(connection, [person.person_ref])
+        self._zone = ZoneInfo(lab.timezone)
+        self._totals = process_totals(connection, [person.person_ref])
         self._known = learners.of_person(connection, person.person_ref)
 
     def _said(self, text: LocalText | None, fallback: str) -> str:
@@ -140,7 +163,7 @@ class _Record:
     def _signed(self, row: SignOffRow | None) -> tuple[str, str, date | None]:
         if row is None:
             return self._words.gettext(phrases.NO_LEVEL), "", None
-        at = local(row.at_ms, ZoneInfo(self._lab.timezone)).date()
+        at = local(row.at_ms, self._zone).date()
         return self._words.gettext(phrases.LEVELS[row.level]), self._signer(row.by), at
 
     def _signer(self, by: str) -> str:
@@ -164,12 +187,13 @@ class _Record:
         )
 
     def months(self) -> Table:
-        """The sessions, summed by month."""
+        """The sessions, summed by month; one over midnight is split there, as in the journal."""
         say = self._words.gettext
-        by_month: dict[str, list[PersonTotal]] = defaultdict(list)
-        for each in self._totals:
-            by_month[each.month].append(each)
-        rows = [self._month_row(month, of_it) for month, of_it in sorted(by_month.items())]
+        by_month: dict[date, _Month] = defaultdict(_Month)
+        for row in worked(self._connection, FIRST_DATE, LAST_DATE, [self._person.person_ref]):
+            for number, part in enumerate(by_day(row, self._zone)):
+                by_month[part.day.replace(day=1)].add(part, begins=number == 0)
+        rows = [self._month_row(first, of_it) for first, of_it in sorted(by_month.items())]
         return Table(
             columns=(
                 Column(say("Month")),
@@ -184,16 +208,14 @@ class _Record:
             title=say("By month"),
         )
 
-    def _month_row(self, month: str, of_it: Sequence[PersonTotal]) -> Row:
-        first = date.fromisoformat(f"{month}-01")
-        approved = sum(each.approved_ms for each in of_it)
+    def _month_row(self, first: date, of_it: _Month) -> Row:
         return (
             format_skeleton("yMMMM", first, locale=self._words.language),
-            sum(each.sessions for each in of_it),
-            sum(each.presence_ms for each in of_it),
-            approved,
-            approved,
-            sum(each.waiting_ms for each in of_it),
+            of_it.sessions,
+            of_it.presence_ms,
+            of_it.approved_ms,
+            of_it.approved_ms,
+            of_it.waiting_ms,
         )
 
     def _references(self) -> Iterator[str]:
