@@ -6,7 +6,7 @@ import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from time import monotonic
 
@@ -26,6 +26,11 @@ LONGEST_DELAY_S = 900.0
 HOUR_S = 3600.0
 MOST_IN_AN_HOUR = 100
 """Wrong passwords of one account that are looked at within an hour, whatever succeeds between them (ASVS)."""
+MOST_OF_DEVICES = 20
+"""So many of them are kept for browsers that the account was signed in from before: strangers cannot use them up."""
+FREE = {"account": FREE_TRIES, "device": FREE_TRIES, "source": FREE_TRIES_OF_A_SOURCE}
+HOURLY = {"account": MOST_IN_AN_HOUR - MOST_OF_DEVICES, "devices": MOST_OF_DEVICES}
+"""By what a try is counted by (`_keys`): how many cost no wait, and how many are looked at within an hour."""
 REMEMBERED = 4096
 QUEUE_S = 5.0
 """How long a login waits for the one before it."""
@@ -33,6 +38,9 @@ LONGEST_DEVICE = 300
 
 IDLE, TOO_LONG, ELSEWHERE, PASSWORD, CLOSED, LEFT = "idle", "too_long", "elsewhere", "password", "closed", "left"
 """Why a sign-in is over: unused, half a day old, by another device, by a new password, with its account, by leaving."""
+
+
+_Key = tuple[str, str]
 
 
 class Account(UserMixin):
@@ -165,62 +173,71 @@ class SignIns:
 
 @dataclass
 class _Failures:
-    """The wrong tries of one account or of one source."""
+    """The wrong tries at one account, of one source or of one device."""
 
+    recent: deque[float]
+    """Within the last hour, at the most as many as are looked at."""
     count: int = 0
     until: float = 0.0
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_IN_AN_HOUR))
 
     def wait_s(self, now: float) -> float:
         """Seconds until another is looked at."""
-        full = len(self.recent) == MOST_IN_AN_HOUR
+        full = 0 < len(self.recent) == self.recent.maxlen
         return max(self.until, self.recent[0] + HOUR_S if full else 0.0) - now
 
 
 class Throttle:
-    """Wrong passwords by account and by source: some are free, then each costs twice the wait of the last."""
+    """Wrong passwords by account and by source: some are free, then each costs twice the wait of the last.
+
+    A `device` that the account was signed in from before has tries of its own and does not wait for strangers.
+    """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
 
-    def wait_s(self, account: str, source: str) -> float:
+    def wait_s(self, account: str, source: str, device: str = "") -> float:
         """Seconds until another try is looked at; 0 when it is now."""
         with self._lock:
-            return self._wait_s(account, source)
+            return self._wait_s(_keys(account, source, device))
 
-    def take(self, account: str, source: str) -> float:
+    def take(self, account: str, source: str, device: str = "") -> float:
         """Like `wait_s`; where it is 0 the try is counted as wrong already, so that many at once are not one.
 
         `succeeded` or `unseen` take it back.
         """
         with self._lock:
-            wait = self._wait_s(account, source)
+            keys = _keys(account, source, device)
+            wait = self._wait_s(keys)
             if wait <= 0:
-                self._failed(account, source)
+                self._failed(keys)
             return wait
 
-    def failed(self, account: str, source: str) -> None:
+    def failed(self, account: str, source: str, device: str = "") -> None:
         """One more wrong password, or wrong name."""
         with self._lock:
-            self._failed(account, source)
+            self._failed(_keys(account, source, device))
 
-    def succeeded(self, account: str, source: str | None = None) -> None:
-        """The right password forgives the account; a source that guesses others stays known."""
+    def succeeded(self, account: str, source: str | None = None, device: str = "") -> None:
+        """The right password forgives the account; a source that guesses others stays known.
+
+        That of a device forgives the device: whoever guesses elsewhere gains nothing by its owner's coming and going.
+        """
+        forgiven, other = _keys(account, source or "", device)
         with self._lock:
-            found = self._failures.get(_keys(account, "")[0])
+            found = self._failures.get(forgiven)
             if found is not None:
                 found.count, found.until = 0, 0.0
                 if source is not None and found.recent:
                     found.recent.pop()
             if source is not None:
-                self._take_back(_keys(account, source)[1])
+                self._take_back(other)
 
-    def unseen(self, account: str, source: str) -> None:
+    def unseen(self, account: str, source: str, device: str = "") -> None:
         """The try that was taken could not be looked at."""
         with self._lock:
-            for key in _keys(account, source):
+            for key in _keys(account, source, device):
                 self._take_back(key)
 
     def recall(self, failures: Iterable[tuple[str, float]]) -> None:
@@ -230,44 +247,51 @@ class Throttle:
             for account, ago_s in failures:
                 self._count(_keys(account, "")[0], now - ago_s)
 
-    def _wait_s(self, account: str, source: str) -> float:
+    def _wait_s(self, keys: Iterable[_Key]) -> float:
         now = self._now()
-        known = (self._failures[key] for key in _keys(account, source) if key in self._failures)
+        known = (self._failures[key] for key in keys if key in self._failures)
         return max(0.0, *(each.wait_s(now) for each in known), 0.0)
 
-    def _failed(self, account: str, source: str) -> None:
+    def _failed(self, keys: Iterable[_Key]) -> None:
         now = self._now()
-        for key in _keys(account, source):
+        for key in keys:
             self._count(key, now)
 
-    def _count(self, key: tuple[str, str], now: float) -> None:
-        known = self._failures.setdefault(key, _Failures())
+    def _count(self, key: _Key, now: float) -> None:
+        known = self._failures.setdefault(key, _Failures(deque(maxlen=HOURLY.get(key[0], 0))))
         self._failures.move_to_end(key)
         known.count += 1
         known.until = now + _delay_s(key[0], known.count)
-        if key[0] == "account":
-            known.recent.append(now)
+        known.recent.append(now)
         if len(self._failures) > REMEMBERED:
-            # The least guessed goes: many invented names must not wash out the one that is guessed.
-            del self._failures[min(self._failures, key=lambda each: self._failures[each].count)]
+            del self._failures[self._least_guessed()]
 
-    def _take_back(self, key: tuple[str, str]) -> None:
+    def _least_guessed(self) -> tuple[str, str]:
+        """Who is forgotten: many invented names must not wash out the one that is guessed."""
+        once = next((key for key, each in self._failures.items() if each.count <= 1), None)
+        return once or min(self._failures, key=lambda each: self._failures[each].count)
+
+    def _take_back(self, key: _Key) -> None:
         known = self._failures.get(key)
         if known is None:
             return
         known.count = max(0, known.count - 1)
         known.until = 0.0
-        if key[0] == "account" and known.recent:
+        if known.recent:
             known.recent.pop()
 
 
 def _delay_s(kind: str, count: int) -> float:
-    over = count - (FREE_TRIES if kind == "account" else FREE_TRIES_OF_A_SOURCE)
+    if kind not in FREE:
+        return 0.0
+    over = count - FREE[kind]
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(over, 16)) if over >= 0 else 0.0
 
 
-def _keys(account: str, source: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("account", account.casefold()), ("source", source)
+def _keys(account: str, source: str, device: str = "") -> tuple[_Key, _Key]:
+    """What a try is counted by: first what a right password forgives."""
+    name = account.casefold()
+    return (("device", device), ("devices", name)) if device else (("account", name), ("source", source))
 
 
 BROWSERS = (

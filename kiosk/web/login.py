@@ -30,6 +30,7 @@ from kiosk.web.accounts import (
     password_is_right,
 )
 from kiosk.web.apps import account, error_page, forget_session, local_path, services_of_app, usable
+from kiosk.web.known_devices import known_device, remember_device
 
 LOG = logging.getLogger(__name__)
 login = Blueprint("login", __name__)
@@ -64,24 +65,27 @@ def enter() -> BaseResponse | tuple[str, int] | tuple[str, int, dict[str, str]]:
     services = services_of_app(current_app)
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
     source = request.remote_addr or ""
-    wait = math.ceil(throttle().take(name, source))
+    with closing(open_reader(services.database)) as connection:
+        user = people.user_by_name(connection, name) if len(name) <= LONGEST else None
+    device = known_device(user.user_ref) if user is not None else ""
+    wait = math.ceil(throttle().take(name, source, device))
     if wait > 0:
         message = gettext("Too many tries. Wait %(seconds)s s and try again.", seconds=wait)
         return _again(name, message), 429, {"Retry-After": str(wait)}
-    with closing(open_reader(services.database)) as connection:
-        user = people.user_by_name(connection, name) if len(name) <= LONGEST else None
     known = user is not None and usable(services, user) and len(password) <= LONGEST
     try:
         right = password_is_right(user.password_hash if user is not None and known else None, password[:LONGEST])
     except TooBusy:
-        throttle().unseen(name, source)
+        throttle().unseen(name, source, device)
         return error_page(503), 503, {"Retry-After": "5"}
     note("signed_in" if user is not None and right else "sign_in_failed", user.user_ref if user else None, source)
     if user is None or not right:
         return _again(name, gettext("Name and password do not fit.")), 401
-    throttle().succeeded(name, source)
+    throttle().succeeded(name, source, device)
     begin_session(user)
-    return redirect(local_path(request.form.get("next", "")))
+    answer = redirect(local_path(request.form.get("next", "")))
+    remember_device(answer, user.user_ref)
+    return answer
 
 
 @login.post("/logout")

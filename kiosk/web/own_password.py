@@ -16,6 +16,7 @@ from kiosk.store import people
 from kiosk.store.schema import open_reader
 from kiosk.web.accounts import PASSWORD, TooBusy, password_is_right
 from kiosk.web.apps import account, services_of_app
+from kiosk.web.known_devices import known_device
 from kiosk.web.login import LONGEST, note, sign_ins, throttle
 from kiosk.web.services import Services
 
@@ -54,7 +55,8 @@ def change() -> BaseResponse | tuple[str, int]:
 def wrong_password(typed: str) -> str | None:
     """Why the signed-in account is not believed to be at the keyboard; None where its password was right."""
     name, source = account().name, request.remote_addr or ""
-    wait = math.ceil(throttle().take(name, source))
+    device = known_device(account().user_ref)
+    wait = math.ceil(throttle().take(name, source, device))
     if wait > 0:
         return gettext("Too many tries. Wait %(seconds)s s and try again.", seconds=wait)
     with closing(open_reader(services_of_app(current_app).database)) as connection:
@@ -62,12 +64,12 @@ def wrong_password(typed: str) -> str | None:
     try:
         right = user is not None and len(typed) <= LONGEST and password_is_right(user.password_hash, typed)
     except TooBusy:
-        throttle().unseen(name, source)
+        throttle().unseen(name, source, device)
         return gettext("Busy at the moment. Try again.")
     if not right:
         note("sign_in_failed", account().user_ref, source)
         return gettext("The present password is not right.")
-    throttle().succeeded(name, source)
+    throttle().succeeded(name, source, device)
     return None
 
 
