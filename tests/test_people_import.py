@@ -171,9 +171,11 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
-def test_a_row_of_several_lines_is_named_by_its_first() -> None:
-    text = f'{HEADING}\np1,apprentice,"А\nА",Б,\np2,boss,А,Б,\n'
-    assert [problem.split(":")[0] for problem in problems_of(text)] == ["line 2, column surname", "line 4, column role"]
+def test_lines_are_counted_as_the_spreadsheet_program_does_that_the_file_is_opened_in() -> None:
+    text = f'{HEADING}\np1,apprentice,"А\nА",Б,\n\np2,boss,А,Б,\n'
+    for told in (text, f"sep=,\n{text}", text.replace("\n", "\r\n"), text.replace("\n", "\r")):
+        places = [problem.split(":")[0] for problem in problems_of(told)]
+        assert places == ["line 2, column surname", "line 4, column role"]
 
 
 @pytest.mark.parametrize(

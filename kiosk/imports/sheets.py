@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,8 +37,8 @@ def read_rows(source: Source) -> Iterator[Row]:
         with _opened(source) as file:
             head = _sized_head(file)
             rows = read_workbook(file) if head.startswith(b"PK") else _csv_rows(file, head)
-            for count, row in enumerate(rows):
-                if count > MAX_ROWS:
+            for place, row in enumerate(rows):
+                if place > MAX_ROWS:
                     raise FileProblem(N_("it has more than %(count)s lines"), _SPLIT, row.line, count=MAX_ROWS)
                 yield row
     except OSError as error:
@@ -79,21 +80,21 @@ def _csv_rows(file: BinaryIO, head: bytes) -> Iterator[Row]:
         first = text.readline(_HEAD)
         told = first.strip().lower().removeprefix("sep=") if first.lower().startswith("sep=") else ""
         if told or first.strip().lower() == "sep=":  # a line for Excel alone; a TAB is lost with the spaces
-            delimiter, skipped = (told or "\t"), 1
+            delimiter = told or "\t"
         else:
-            delimiter, skipped = max(DELIMITERS, key=first.count), 0
+            delimiter = max(DELIMITERS, key=first.count)
             text.seek(0)
         if len(delimiter) != 1 or delimiter not in DELIMITERS:
             raise FileProblem(N_("its first line names a separator that is not known"), _SAVE, 1)
-        yield from _records(text, delimiter, skipped)
+        yield from _records(text, delimiter)
     finally:
         text.detach()
 
 
-def _records(text: io.TextIOWrapper, delimiter: str, skipped: int) -> Iterator[Row]:
+def _records(text: io.TextIOWrapper, delimiter: str) -> Iterator[Row]:
+    """Each with the number that a spreadsheet program shows beside it: a cell of several lines makes no more rows."""
     reader = csv.reader(text, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1 + skipped
+    for line in count(1):
         try:
             cells = next(reader, None)
         except csv.Error as error:
