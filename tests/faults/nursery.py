@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-PRELOAD = ("kiosk.cli.run", "kiosk.web.apps", "kiosk.web.feed", "kiosk.web.server", "tests.faults.desk_run")
+PRELOAD = ("kiosk.cli.run", "kiosk.web.apps", "kiosk.web.feed", "kiosk.web.server", "kiosk.web.staff_rooms")
+PRELOAD += ("kiosk.web.announce", "kiosk.web.panel", "tests.faults.desk_run")
 PR_SET_PDEATHSIG = 1
 PR_SET_PTRACER = 0x59616D61
 ANY_TRACER = ctypes.c_ulong(-1)

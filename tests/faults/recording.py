@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kiosk.office import DATABASE
@@ -50,7 +51,7 @@ class Recording:
         assert isinstance(loaded, Recording)
         return loaded
 
-    @property
+    @cached_property
     def syncs_failed(self) -> int:
         """How many synchronisations failed."""
         return sum(op.kind == "sync_failed" for op in self.ops)
