@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ AT_ONCE = 500
 FARTHEST = 20_000
 """Entries after the opening that are looked at: more than the busiest workshop writes in the longest session."""
 SILENT, DOWN = "silent", "down"
+CHANGES = ("state_changed", "still_here")
 
 
 @dataclass(frozen=True)
@@ -119,27 +120,44 @@ def _happened(connection: sqlite3.Connection, session: Stretch, end: int) -> Ite
     body = read(opening[0])
     if "at" not in body:  # hours by hand happened at no reader
         return
-    origins = {body["at"]["boot"]: session.start_ms - body["at"]["boot_ms"]}
-    for each in _entries(connection, session, origins, end + LATE_MS):
+    found = list(_entries(connection, session, end + LATE_MS))
+    origins = _origins(session, body, found)
+    for each in found:
         when = _utc(each.get("at") or each["stamp"], each["stamp"], origins)
         if each["type"] == "boot_started":
             last = each.get("last_alive")
             died = _utc(last, each["stamp"], origins) if last else when
-            if died < end:
-                yield died, "unknown", DOWN
-            if died < when < end:
-                yield when, "unknown", SILENT
-        elif when < end:
+            yield from (
+                (at_ms, "unknown", gap) for at_ms, gap in ((died, DOWN), (max(died, when), SILENT)) if at_ms < end
+            )
+        elif each["type"] in CHANGES and each.get("cause") != "down" and when < end:  # the start told of that
             state = each.get("state")
             yield when, state, SILENT if state == "unknown" else ""
 
 
-def _entries(
-    connection: sqlite3.Connection, session: Stretch, origins: Mapping[str, int], until: int
-) -> Iterator[dict[str, Any]]:
-    """What may concern the session of the entries after its opening.
+def _origins(session: Stretch, opening: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Where the boots' own milliseconds begin in UTC: exactly for those in which the session opened and ended.
 
-    As far as its closing and `AT_ONCE` entries more, or until one is later than `until` (UTC): whatever a clock shows.
+    One between them begins as long after the one before it as the clocks of both say, and never before its end.
+    """
+    origins = {opening["at"]["boot"]: session.start_ms - int(opening["at"]["boot_ms"])}
+    for each in found:
+        if each["type"] == "session_closed" and session.end_ms is not None:
+            origins.setdefault(each["at"]["boot"], session.end_ms - each["at"]["boot_ms"])
+    clocks: dict[str, int] = {}
+    for each in (opening, *found):
+        stamp, last = each["stamp"], each.get("last_alive")
+        clock = clocks[stamp["boot"]] = stamp["wall_ms"] - stamp["boot_ms"]
+        if stamp["boot"] not in origins and last and last["boot"] in origins:
+            step_ms = clock - clocks.get(last["boot"], origins[last["boot"]])
+            origins[stamp["boot"]] = origins[last["boot"]] + max(step_ms, last["boot_ms"] - stamp["boot_ms"])
+    return origins
+
+
+def _entries(connection: sqlite3.Connection, session: Stretch, until: int) -> Iterator[dict[str, Any]]:
+    """What may concern the session of the entries after its opening, its closing among them.
+
+    As far as `AT_ONCE` entries after the closing, or until one of them is later than `until` (UTC).
     """
     machine = f'"machine":{json.dumps(session.machine, ensure_ascii=False)}'.encode()
     this_one = f'"session":{session.session},'.encode()
@@ -150,7 +168,7 @@ def _entries(
         last = min(after + AT_ONCE, newest)
         # Entries are canonical JSON, so the bytes tell whose they are, and only those are read.
         rows = connection.execute(
-            "SELECT bytes FROM ledger WHERE seq > ? AND seq <= ? AND (type = 'boot_started'"
+            "SELECT bytes FROM ledger WHERE seq > ? AND seq <= ? AND (type IN ('boot_started', 'clock_anchored')"
             " OR (type = 'state_changed' AND instr(bytes, ?) > 0)"
             " OR (type IN ('still_here', 'session_closed') AND instr(bytes, ?) > 0)) ORDER BY seq",
             (after, last, machine, this_one),
@@ -159,13 +177,11 @@ def _entries(
         for (data,) in rows:
             body = read(data)
             closed = closed or body["type"] == "session_closed"
-            if body["type"] != "session_closed":
-                yield body
+            yield body
         if ended:
             return
         (data,) = connection.execute("SELECT bytes FROM ledger WHERE seq = ?", (last,)).fetchone()
-        stamp = read(data)["stamp"]
-        if _utc(stamp, stamp, origins) > until:
+        if closed and read(data)["stamp"]["wall_ms"] > until:
             return
 
 
