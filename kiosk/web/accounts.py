@@ -18,6 +18,8 @@ from kiosk.refs import new_ref, new_token
 
 IDLE_S = 30 * 60
 ABSOLUTE_S = 12 * 3600
+PROVED_S = 10 * 60
+"""So long after somebody typed their own password nobody asks for it again before they change another's account."""
 FREE_TRIES = 5
 FREE_TRIES_OF_A_SOURCE = 20
 """A whole college may come from one address."""
@@ -76,6 +78,8 @@ class SignIn:
     name: str
     started: float
     seen: float
+    proved: float
+    """When its password was typed last."""
     since_ms: int = 0
     """When it began, on the domain's clock."""
     source: str = ""
@@ -96,7 +100,7 @@ class SignIns:
         """A new token for an account name."""
         token, now = new_token(), self._now()
         with self._lock:
-            self._by_token[token] = SignIn(new_ref(), name, now, now, since_ms, source, device[:LONGEST_DEVICE])
+            self._by_token[token] = SignIn(new_ref(), name, now, now, now, since_ms, source, device[:LONGEST_DEVICE])
             while len(self._by_token) > REMEMBERED:
                 self._by_token.popitem(last=False)
         return token
@@ -118,6 +122,18 @@ class SignIns:
             if used:
                 self._by_token[token] = replace(sign_in, seen=now)
             return sign_in.name
+
+    def prove(self, token: str) -> None:
+        """Whoever has it typed their password just now."""
+        with self._lock:
+            if token in self._by_token:
+                self._by_token[token] = replace(self._by_token[token], proved=self._now())
+
+    def proved_lately(self, token: str) -> bool:
+        """Was its password typed within the last minutes?"""
+        with self._lock:
+            found = self._by_token.get(token)
+            return found is not None and self._now() - found.proved < PROVED_S
 
     def of(self, name: str) -> list[SignIn]:
         """The live sign-ins of an account, the latest first."""

@@ -15,6 +15,7 @@ from flask_babel import Babel
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk import phrases, words
@@ -92,6 +93,7 @@ def create_kiosk_app(services: Services, feed: Feed | None = None) -> Flask:
 def create_staff_app(services: Services, now: Callable[[], float] = monotonic) -> Flask:
     """The instructors' side: everything behind an account. Sign-ins and throttles go by `now`, in seconds."""
     from kiosk.web.access import BY_THEMSELVES, guard, menu  # noqa: PLC0415 - they know this module
+    from kiosk.web.confirm import ask_again  # noqa: PLC0415
     from kiosk.web.staff_rooms import STAFF_ROOMS  # noqa: PLC0415
     from kiosk.web.uploads import expect_large_body  # noqa: PLC0415
 
@@ -139,6 +141,7 @@ def create_staff_app(services: Services, now: Callable[[], float] = monotonic) -
         return response
 
     app.before_request(guard)
+    app.before_request(ask_again)
     app.context_processor(lambda: {"menu": menu() if account().is_authenticated else []})
     app.register_blueprint(_common_pages())
     for room in STAFF_ROOMS:
@@ -233,8 +236,15 @@ def cookie_name(name: str, by_tls: bool) -> str:
     return f"__Host-{name}" if by_tls else name
 
 
+class _Number(IntegerConverter):
+    """A number in an address: none that the database could not hold, which would be no page of anything."""
+
+    regex = r"\d{1,15}"
+
+
 def _plain_app(services: Services) -> Flask:
     app = Flask("kiosk.web", static_folder=str(static_folder()))
+    app.url_map.converters["int"] = _Number
     app.config.update(SECRET_KEY=services.secret_key, MAX_CONTENT_LENGTH=BODY_LIMIT, SEND_FILE_MAX_AGE_DEFAULT=300)
     app.jinja_options = {"trim_blocks": True}
     Babel(  # type: ignore[no-untyped-call]

@@ -70,6 +70,7 @@ def wrong_password(typed: str) -> str | None:
         note("sign_in_failed", account().user_ref, source)
         return gettext("The present password is not right.")
     throttle().succeeded(name, source, device)
+    sign_ins().prove(account().token)
     return None
 
 
