@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -83,7 +84,7 @@ READ = """() => {
       if (each.hasAttribute(said)) found.push([language(each), each.getAttribute(said)]);
     }
   }
-  return found.filter(([, text]) => text);
+  return JSON.stringify(found.filter(([, text]) => text));
 }"""
 """(language that is claimed, text) of everything seen on top or read aloud; people's names have no language."""
 
@@ -117,6 +118,7 @@ def lab_phrases(lab: Lab, language: str) -> frozenset[str]:
     return frozenset(each.by_language[language] for each in texts if language in each.by_language)
 
 
+@cache  # pages say the same again and again, and each page is read in a dozen states
 def says(language: str, text: str, own: frozenset[str]) -> bool:
     """Is `text` something that is said in `language`?"""
     plain, patterns = phrases_of(language)
@@ -150,7 +152,7 @@ class Eyes:
         """Judge what is seen now. `alone`: everything on top is in the person's language and no other."""
         self.seen.append(name)
         self._keep(name)
-        read: list[tuple[str, str]] = [(each[0], each[1]) for each in self.page.evaluate(READ)]
+        read: list[tuple[str, str]] = [(each[0], each[1]) for each in json.loads(self.page.evaluate(READ))]
         found = strangers(read, self.lab)
         found += [f"claims {claimed}: {text}" for claimed, text in read if alone and claimed != self.language]
         found += self.page.evaluate(LAID_OUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ READ = """() => {
       if (shown(each) && each.hasAttribute(said)) found.push([language(each), each.getAttribute(said)]);
     }
   }
-  return found.filter(([, text]) => text);
+  return JSON.stringify(found.filter(([, text]) => text));
 }"""  # noqa: E501 - a condition
 
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((each) => { each.open = true; })"
@@ -58,14 +59,20 @@ REACHABLE = """() => [...document.querySelectorAll('a[href], button, input, sele
   .length"""  # noqa: E501 - rows of one table
 """How many places a keyboard must be able to reach; of a group of choices only one is a stop."""
 
-FOCUSED = """() => {
-  const each = document.activeElement;
-  if (!each || each === document.body) return null;
-  each.dataset.reached = 'yes';
-  const style = getComputedStyle(each);
-  const seen = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
-  return [seen, `${each.tagName.toLowerCase()} "${(each.textContent || each.name || '').trim().slice(0, 30)}"`];
-}"""
+FOLLOW = """() => {
+  window.tabbed = {rounds: 0, unseen: []};
+  document.addEventListener('focusin', ({target}) => {
+    target.dataset.reached = 'yes';
+    const style = getComputedStyle(target);
+    const seen = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
+    if (!seen) tabbed.unseen.push(`${target.tagName.toLowerCase()} "${(target.textContent || target.name || '').trim().slice(0, 30)}"`);
+  });
+  document.addEventListener('focusout', (event) => { if (event.relatedTarget === null) tabbed.rounds += 1; });
+}"""  # noqa: E501 - a condition
+"""From now on each place that has the focus is marked, and told where that cannot be seen."""
+
+REACHED = "() => [document.querySelectorAll('[data-reached]').length, tabbed.rounds]"
+TABS_AT_ONCE = 20
 
 PARTS = re.compile(r"^(\d+|[0-9a-f]{8,}|[0-9a-f-]{36}|[A-Za-z0-9_-]{16,}|[a-z]+-\d+)$")
 """A segment of a path that names one of many."""
@@ -109,18 +116,15 @@ class StaffEyes:
         """Everything that can be used can be reached with the Tab key, and it shows where one is."""
         self.page.evaluate(OPEN_ALL)
         wanted = int(self.page.evaluate(REACHABLE))
-        found: list[str] = []
-        rounds = 0
-        for _ in range(2 * wanted + 20):  # a field that has the focus at first lies in the middle of the first round
-            self.page.keyboard.press("Tab")
-            focused = self.page.evaluate(FOCUSED)
-            if focused is None:
-                rounds += 1
-                if rounds == 2:
-                    break
-            elif not focused[0]:
-                found.append(f"no focus to be seen on {focused[1]}")
-        reached = int(self.page.evaluate("() => document.querySelectorAll('[data-reached]').length"))
+        self.page.evaluate(FOLLOW)
+        reached = 0
+        for _ in range(0, 2 * wanted + 20, TABS_AT_ONCE):
+            for _ in range(TABS_AT_ONCE):
+                self.page.keyboard.press("Tab")
+            reached, rounds = self.page.evaluate(REACHED)
+            if rounds > 1 or (rounds == 1 and reached >= wanted):
+                break  # a field that has the focus at first lies in the middle of the first round
+        found = [f"no focus to be seen on {each}" for each in self.page.evaluate("() => tabbed.unseen")]
         if reached < wanted:
             found.append(f"the keyboard reaches {reached} of {wanted} places")
         if found:
@@ -128,7 +132,7 @@ class StaffEyes:
 
     def _judge(self, name: str, axe: bool) -> Iterator[str]:
         self._keep(name)
-        read: list[tuple[str, str]] = [(each[0], each[1]) for each in self.page.evaluate(READ)]
+        read: list[tuple[str, str]] = [(each[0], each[1]) for each in json.loads(self.page.evaluate(READ))]
         yield from strangers((each for each in read if not _sentence(*each)), self.lab)
         yield from self.page.evaluate(LAID_OUT)
         if not axe:
