@@ -143,6 +143,10 @@ def test_a_person_can_be_inactive() -> None:
             with_column("qualifications", "briefing:cnc:2026-13-01"),
             "'2026-13-01' in 'briefing:cnc:2026-13-01' is no day",
         ),
+        (with_column("qualifications", "cnc_mill:2027/03/01"), "'2027/03/01' in 'cnc_mill:2027/03/01' is no day"),
+        (with_column("qualifications", "cnc_mill:20270301"), "'20270301' in 'cnc_mill:20270301' is no day"),
+        (with_column("qualifications", "mill:31.02.2027"), "'31.02.2027' in 'mill:31.02.2027' is no day"),
+        (with_column("qualifications", "a:b:2026-01-01 a:b"), "'a:b' stands there twice; take one out"),
         (with_column("qualifications", "briefing:cnc:soon"), "'briefing:cnc:soon' is no qualification"),
         (with_column("given", "Ә,more"), "line 2: it has 5 cells under 4 columns; put a text with commas in quotes"),
     ],
@@ -150,6 +154,28 @@ def test_a_person_can_be_inactive() -> None:
 def test_a_bad_cell_is_named_with_its_place_and_the_remedy(text: str, sentence: str) -> None:
     (problem,) = problems_of(text)
     assert sentence in problem
+
+
+def test_the_last_day_of_a_qualification_may_be_written_as_any_other_day() -> None:
+    (row,) = rows_of(with_column("qualifications", "briefing:cnc:1.09.2026 mill:2027-02-03 lathe briefing:1019"))
+    assert row.qualifications == (
+        ("briefing:cnc", "2026-09-01"),
+        ("mill", "2027-02-03"),
+        ("lathe", None),
+        ("briefing:1019", None),
+    )
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u200e"])
+@pytest.mark.parametrize(
+    "column", ["person_id", "group", "programme", "personnel_number", "contract", "qualifications"]
+)
+def test_a_sign_that_nobody_sees_makes_no_second_person_and_no_second_group(column: str, hidden: str) -> None:
+    values = {"person_id": "p1", "role": "apprentice", "surname": "Се\u200bриков", column: f"p1{hidden}7"}
+    (problem,) = problems_of(f"{','.join(values)}\n{','.join(values.values())}\n")
+    assert problem == (
+        f"line 2, column {column}: there is a sign in 'p1\N{REPLACEMENT CHARACTER}7' that nobody sees; type it anew"
+    )
 
 
 def test_a_person_and_a_badge_in_two_rows_are_named_in_the_second() -> None:

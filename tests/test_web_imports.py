@@ -46,7 +46,14 @@ def hand_in(client: FlaskClient, content: str | bytes, path: str = "/people/impo
 def accept(client: FlaskClient, answer: TestResponse) -> TestResponse:
     """What the preview's only button does."""
     where = answer.headers["Location"]
-    return client.post(where, data={"csrf_token": token(client.get(where))}, follow_redirects=True)
+    return client.post(where, data=asked(client.get(where)), follow_redirects=True)
+
+
+def asked(preview: TestResponse) -> dict[str, str]:
+    """What the form of the preview's button holds."""
+    (form,) = re.findall(r'<form method="post" action="/people/import/.*?</form>', preview.text, re.S) or [""]
+    held = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', form))
+    return held or {"csrf_token": token(preview)}
 
 
 def rows(answer: TestResponse) -> list[list[str]]:
@@ -123,6 +130,32 @@ def test_what_happened_between_the_preview_and_the_yes_is_noticed(staff: Staff) 
     page = text(accept(client, answer))
     assert "belongs to n2 already" in page
     assert people.person_by_id(staff.desk.connection, "n1") is None
+
+
+def test_a_yes_to_what_a_preview_showed_is_none_to_what_was_changed_since(staff: Staff) -> None:
+    client = staff.client()
+    where = hand_in(client, HEADING + "p1;apprentice;Серіков;;;;;\n").headers["Location"]
+    seen = asked(client.get(where))
+    other = staff.client("lead")
+    accept(other, hand_in(other, HEADING + "p1;apprentice;Сериков;Әли;CNC-25;;;\n"))
+    page = text(client.post(where, data=seen, follow_redirects=True))
+    assert "The roster was changed since this page was shown." in page
+    person = people.person_by_id(staff.desk.connection, "p1")
+    assert person is not None
+    assert (person.surname, person.group) == ("Сериков", "CNC-25")
+    assert "1 person imported." in text(client.post(where, data=asked(client.get(where)), follow_redirects=True))
+
+
+def test_a_file_from_before_a_briefing_says_that_it_would_end_it_earlier(staff: Staff) -> None:
+    client, heading = staff.client(), "person_id;role;surname;qualifications\n"
+    accept(client, hand_in(client, heading + "n1;apprentice;Ким;briefing:cnc:2027-09-01 mill\n"))
+    for older in ("briefing:cnc:2026-12-31", "mill:2027-01-01"):
+        page = text(client.get(hand_in(client, heading + f"n1;apprentice;Ким;{older}\n").headers["Location"]))
+        assert "1 person has a qualification that would end earlier than it does now" in page
+    page = text(
+        client.get(hand_in(client, heading + "n1;apprentice;Ким;briefing:cnc:2027-09-02\n").headers["Location"])
+    )
+    assert "would end earlier" not in page
 
 
 def test_no_file_and_an_empty_one_are_answered_in_words(staff: Staff) -> None:

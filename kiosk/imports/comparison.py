@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
+from hashlib import sha256
 
 from kiosk.commands import PersonRow
 from kiosk.imports.people import COLUMNS, RosterFile
@@ -16,6 +17,9 @@ from lab_config.model import Competency, Process, Programme
 
 FIELDS = tuple(column for column in COLUMNS if column not in {"person_id", "badges", "qualifications"})
 """Columns that are also attributes of a row and of a person."""
+
+FOR_EVER = "~"
+"""After every ISO date."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class PersonChange:
     """Badges that the person has not yet."""
     qualifications: int = 0
     """Qualifications that the person has not, or until another day."""
+    earlier: int = 0
+    """Of these, what would end before it does now: the file may be older than what was held since."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,19 @@ def compare_people(connection: sqlite3.Connection, rows: Iterable[PersonRow]) ->
     return Comparison(tuple(new), tuple(changed), unchanged, namesakes)
 
 
+def as_it_stands(connection: sqlite3.Connection, rows: Iterable[PersonRow]) -> str:
+    """The same for as long as nothing changes about whom these rows name: what a look at them can be held against."""
+    seen = sha256()
+    for row in rows:
+        known = people.person_by_id(connection, row.person_id)
+        if known is not None:
+            badges = [astuple(badge) for badge in people.badges_of(connection, known.person_ref)]
+            held = learners.of_person(connection, known.person_ref).qualifications
+            seen.update(repr((astuple(known), badges, held)).encode())
+        seen.update(b"\n")
+    return seen.hexdigest()
+
+
 def refused_people(connection: sqlite3.Connection, file: RosterFile) -> tuple[Problem, ...]:
     """What stands in the way of a file that has no fault of its own: badges of other people, merged doubles."""
     lines = dict(zip((row.person_id for row in file.rows), file.lines, strict=True))
@@ -87,13 +106,15 @@ def refused_people(connection: sqlite3.Connection, file: RosterFile) -> tuple[Pr
 def _change(connection: sqlite3.Connection, row: PersonRow, known: Person) -> PersonChange:
     differing = [name for name in FIELDS if getattr(row, name) != getattr(known, name)]
     held = {badge.uid for badge in people.badges_of(connection, known.person_ref)}
-    qualified = set(learners.of_person(connection, known.person_ref).qualifications) if row.qualifications else set()
+    qualified = dict(learners.of_person(connection, known.person_ref).qualifications) if row.qualifications else {}
+    others = [(name, until) for name, until in row.qualifications if qualified.get(name, "") != until]
     return PersonChange(
         row,
         tuple(name for name in differing if getattr(row, name) not in (None, "")),
         tuple(name for name in differing if getattr(row, name) in (None, "")),
         len(set(row.badges) - held),
-        len(set(row.qualifications) - qualified),
+        len(others),
+        sum(name in qualified and (until or FOR_EVER) < (qualified[name] or FOR_EVER) for name, until in others),
     )
 
 

@@ -6,6 +6,7 @@ Nothing is guessed: a row that is not perfectly clear is reported with its line,
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -44,6 +45,10 @@ COLUMNS = (
 )
 REQUIRED = ("person_id", "role", "surname")
 LONG = ("badges", "qualifications")
+COMPARED = (
+    "person_id", "group", "programme", "enterprise", "personnel_number", "contract", "qualifications",
+)  # fmt: skip
+"""What somebody else knows a person or a thing by: equal only where every sign is."""
 EXAMPLE = (
     "# p17", "apprentice", "Сериков", "Әлихан", "Болатұлы", "CNC-24-1", "yes", "kk", "2008-03-14", "cnc-operator",
     "ent-steel", "004711", "D-2026/17", "2026-09-01", "2027-06-30", "2027-06-30", "0F00448FB0",
@@ -53,7 +58,9 @@ EXAMPLE = (
 
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
-_QUALIFICATION = re.compile(r"([^:\s]+(?::(?![0-9]{4}-)[^:\s]+)?)(?::([0-9]{4}-[^:\s]*))?")
+_DAY = r"[0-9]{4}-[^:\s]*|[0-9]{1,4}[./][0-9]{1,2}[./][0-9]{1,4}|[0-9]{8}"
+"""What is meant as a day, however it is written."""
+_QUALIFICATION = re.compile(rf"([^:\s]+(?::(?!(?:{_DAY})(?:\s|$))[^:\s]+)?)(?::({_DAY}))?")
 _SCIENTIFIC = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+|[0-9][.,][0-9]+E[0-9]+", re.IGNORECASE)
 _LOST = re.compile(r"\?|\N{REPLACEMENT CHARACTER}")
 _REMEDY_DATE = N_("write a day as 2026-09-01")
@@ -128,6 +135,8 @@ class _Roster:
         """The row, and its problems into the table's."""
         self._line = record.line
         row = record.cells
+        for column in COMPARED:
+            self._refuse_unseen(column, row[column])
         person = PersonRow(
             person_id=self._person_id(row["person_id"]),
             role=self._choice("role", row["role"], ROLES) or "",
@@ -167,6 +176,12 @@ class _Roster:
             what = N_("there is a question mark in '%(text)s': letters were lost when the file was saved")
             self._report(column, what, N_("type the name anew, and save as XLSX"), text=shown(text))
         return text
+
+    def _refuse_unseen(self, column: str, text: str) -> None:
+        """What is copied from a page may bring signs without a width: `p17` and another `p17` would be two people."""
+        if any(unicodedata.category(letter) == "Cf" for letter in text):
+            what = N_("there is a sign in '%(text)s' that nobody sees")
+            self._report(column, what, N_("type it anew"), text=shown(text))
 
     def _person_id(self, text: str) -> str:
         self._required("person_id", text)
@@ -237,6 +252,7 @@ class _Roster:
         return uid
 
     def _read_qualifications(self, text: str) -> Iterator[tuple[str, str | None]]:
+        seen: set[str] = set()
         for word in text.split():
             match = _QUALIFICATION.fullmatch(word)
             if match is None:
@@ -246,10 +262,15 @@ class _Roster:
                 self._report("qualifications", what, remedy, text=shown(word), **example)
                 continue
             name, until = match.groups()
-            if until is not None and iso_day(until) is None:
+            last_day = iso_day(until) if until else None
+            if until and last_day is None:
                 what = N_("'%(day)s' in '%(text)s' is no day")
                 self._report("qualifications", what, _REMEDY_DATE, day=shown(until), text=shown(word))
-            yield name, until
+            elif name in seen:
+                what = N_("'%(text)s' stands there twice")
+                self._report("qualifications", what, N_("take one out"), text=shown(name))
+            seen.add(name)
+            yield name, last_day
 
 
 def iso_day(text: str) -> str | None:

@@ -51,7 +51,10 @@ def machine_use_of(source: Source, period: Period, found: Mapping[str, ByState])
                 _row(words.gettext("In all"), totals, states),
             ),
         ),
-        notes=(words.gettext("Time with somebody on the machine; two people on it count twice."),),
+        notes=(
+            words.gettext("Time with somebody on the machine; two people on it count twice."),
+            words.gettext("A session over midnight is counted on the day it began."),
+        ),
         signatures=(words.gettext("Instructor"),),
         academic_hour_ms=source.lab.academic_hour_ms,
     )

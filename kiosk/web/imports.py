@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from kiosk.commands import ImportPeople, PersonRow
 from kiosk.imports import templates
-from kiosk.imports.comparison import FIELDS, Comparison, compare_people, refused_people
+from kiosk.imports.comparison import FIELDS, Comparison, as_it_stands, compare_people, refused_people
 from kiosk.imports.people import COLUMNS, EXAMPLE, MAX_PEOPLE, REQUIRED, ROLES, RosterFile, read_roster
 from kiosk.imports.problems import Problem
 from kiosk.store.schema import open_reader
@@ -82,7 +82,7 @@ def preview(token: str) -> BaseResponse | str:
     services = services_of_app(current_app)
     with closing(open_reader(services.database)) as connection:
         problems = refused_people(connection, upload.file)
-        found = compare_people(connection, upload.file.rows)
+        found, seen = compare_people(connection, upload.file.rows), as_it_stands(connection, upload.file.rows)
     language = words(request_language(services))
     return render_template(
         "staff/import_preview.html",
@@ -90,6 +90,8 @@ def preview(token: str) -> BaseResponse | str:
         name=upload.name,
         count=len(upload.file.rows),
         found=found,
+        seen=seen,
+        earlier=sum(1 for change in found.changed if change.earlier),
         shown=SHOWN,
         problems=problem_rows(problems, language),
         emptied=_emptied(found, upload.file.columns),
@@ -103,6 +105,11 @@ def carry_out(token: str) -> BaseResponse:
     upload = kept(token, PeopleUpload)
     if upload is None:
         return redirect(url_for("imports.ask"), 303)
+    with closing(open_reader(services_of_app(current_app).database)) as connection:
+        changed = request.form.get("seen", "") != as_it_stands(connection, upload.file.rows)
+    if changed:
+        flash(gettext("The roster was changed since this page was shown. Look at it again."), "refused")
+        return redirect(url_for("imports.preview", token=token), 303)
     if submit(ImportPeople(upload.file.rows, account().user_ref)) is None:
         return redirect(url_for("imports.preview", token=token), 303)
     uploads().forget(token)
