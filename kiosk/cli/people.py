@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -28,11 +29,11 @@ from kiosk.commands import (
     Done,
     ImportPeople,
     LinkUser,
-    PersonRow,
     SetPassword,
     SetPin,
 )
-from kiosk.imports.people import read_people
+from kiosk.imports.comparison import FIELDS, Comparison, compare_people, refused_people
+from kiosk.imports.people import RosterFile, read_roster
 from kiosk.store import people as store
 from kiosk.store.schema import StoreError, open_reader
 
@@ -75,17 +76,49 @@ def people() -> None:
 @data_option
 def import_command(file: Path, dry_run: bool, data: Path) -> None:
     """Import people from FILE, CSV or XLSX: all of its rows, or none and a report of each bad one."""
-    rows, problems = read_people(file)
-    sentences = [f"{file}: {problem}" for problem in problems] or [f"{file}: {text}" for text in _taken(data, rows)]
-    for sentence in sentences:
-        click.echo(f"sheber: {sentence}", err=True)
-    if sentences:
-        fail(f"nothing was imported: {len(sentences)} problem(s) in {file}")
-    if dry_run:
-        click.echo(f"{len(rows)} people would be imported")
+    roster = read_roster(file)
+    known = (data / DATABASE).exists()
+    problems = roster.problems
+    if known and not problems:
+        problems = _read(data, lambda connection: refused_people(connection, roster))
+    for problem in problems:
+        click.echo(f"sheber: {file}: {problem}", err=True)
+    if problems:
+        fail(f"nothing was imported: {len(problems)} problem(s) in {file}")
+    found = _read(data, lambda connection: compare_people(connection, roster.rows)) if known else None
+    for sentence in _taken_away(found, roster) if found else ():
+        click.echo(f"sheber: {file}: {sentence}", err=True)
+    if not dry_run:
+        _perform(data, ImportPeople(roster.rows))
+        click.echo(f"{len(roster.rows)} people imported")
         return
-    _perform(data, ImportPeople(rows))
-    click.echo(f"{len(rows)} people imported")
+    click.echo(f"{len(roster.rows)} people would be imported")
+    if found and (found.changed or found.unchanged):
+        click.echo(f"{len(found.new)} new, {len(found.changed)} changed, {found.unchanged} as they are")
+
+
+def _taken_away(found: Comparison, roster: RosterFile) -> Iterator[str]:
+    """What people on the roster have, and would have no longer."""
+    emptied = Counter(column for change in found.changed for column in change.emptied)
+    for column in (each for each in FIELDS if emptied[each]):
+        who = _people(emptied[column])
+        if column in roster.columns:
+            has = "who has" if emptied[column] == 1 else "who have"
+            yield f"column {column} is empty for {who} on the roster {has} something there; it is emptied"
+        else:
+            has = "has" if emptied[column] == 1 else "have"
+            yield f"there is no column {column}, in which {who} on the roster {has} something; it is emptied"
+    earlier = sum(1 for change in found.changed if change.earlier)
+    if earlier:
+        has = "has" if earlier == 1 else "have"
+        yield (
+            f"{_people(earlier)} {has} a qualification that ends earlier than now; is the file older than the last"
+            " briefing?"
+        )
+
+
+def _people(count: int) -> str:
+    return f"{count} person" if count == 1 else f"{count} people"
 
 
 @people.command("list", epilog="Example: sheber people list --data /var/lib/sheber --json")
@@ -107,17 +140,6 @@ def list_people(as_json: bool, data: Path) -> None:
         for person in found
     ]
     _print(rows, as_json)
-
-
-def _taken(data: Path, rows: Sequence[PersonRow]) -> list[str]:
-    """What the rows want that somebody else already has; nothing where the kiosk is new."""
-    if not (data / DATABASE).exists():
-        return []
-    taken = _read(data, lambda connection: store.taken_badges(connection, rows))
-    return [
-        f"the badge {uid} of {wanted_by} belongs to {held_by} already; give {wanted_by} another badge"
-        for uid, wanted_by, held_by in taken
-    ]
 
 
 # --- badges ---------------------------------------------------------------------------------------------------------
