@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,14 @@ def test_hours_by_hand_are_no_second_decision(floor: Floor) -> None:
     assert stands(floor, seq)[0] == "approved"
 
 
+def test_nobody_enters_hours_for_an_instructor(floor: Floor) -> None:
+    other = account(floor, "other", "instructor")
+    floor.clock.move(90 * MINUTE)
+    now = floor.clock.wall_ms()
+    asked = EnterManual(MASTER.person_id, "mill-1", None, now - 60 * MINUTE, now - 30 * MINUTE, other, "other")
+    assert refused(floor, asked) == "unknown_person"
+
+
 def test_a_rebuild_of_taken_back_decisions_ends_with_the_same_rows(floor: Floor) -> None:
     first, second = lessons(floor, 2)
     floor.ask(QuestionSession(second, floor.ref(), "why"))
@@ -251,6 +260,20 @@ def test_a_rebuild_of_taken_back_decisions_ends_with_the_same_rows(floor: Floor)
     assert office.rebuild(floor.data).same
     floor.again()
     assert [row.review for row in floor.rows()] == ["pending", "approved", "pending"]
+
+
+def test_the_sessions_own_process_may_be_kept_where_the_plan_has_dropped_it(floor: Floor) -> None:
+    session = floor.lesson().session
+    (programme,) = floor.lab.programmes
+    left = tuple(each for each in programme.processes if each.id != "CNC3")
+    floor.lab = replace(floor.lab, programmes=(replace(programme, processes=left, competencies=()),))
+    floor.again()
+    floor.ask(DecideSession(session, "adjusted", floor.by, "other", "", MINUTE, "CNC3"))
+    assert stands(floor, session) == ("adjusted", "other", MINUTE)
+    assert floor.entries("record_released")[-1]["record"]["process"] == "CNC3"
+    assert (
+        refused(floor, DecideSession(session, "adjusted", floor.by, "other", "", MINUTE, "CNC9")) == "unknown_process"
+    )
 
 
 # --- what was seen ---

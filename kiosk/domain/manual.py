@@ -17,7 +17,7 @@ MANUAL_REASONS = ("kiosk_down", "work_elsewhere", "forgot_card", "other")
 def manual_entered(state: State, now: Moment, asked: ManualAsked) -> Iterator[e.Body]:
     """The entry, or `DecisionRefused` where it cannot be, or would credit the person twice for an instant."""
     person = state.people.get(asked.person_ref)
-    if person is None:
+    if person is None or person.role != "apprentice":
         raise DecisionRefused("unknown_person", asked.person_ref)
     if person.ref == asked.by:
         raise DecisionRefused("own_session", asked.person_ref)

@@ -108,7 +108,8 @@ def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -
         if credited_ms is None or not 0 <= credited_ms <= numbers.presence_ms:
             raise DecisionRefused("credited_out_of_range", str(credited_ms))
         processes = {p.id for p in state.book.processes if p.programme == session.programme}
-        if asked.process is not None and asked.process not in processes:
+        # What the session was opened for stays a choice, also where the plan has dropped it since.
+        if asked.process not in {None, session.process, *processes}:
             raise DecisionRefused("unknown_process", asked.process)
     return session
 
