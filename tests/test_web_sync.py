@@ -17,7 +17,7 @@ from test_web_staff import sign_in
 
 from kiosk.assembly import Kiosk
 from kiosk.clock import real_wall_ms
-from kiosk.commands import AddUser, CloseSession, DecideSession, ImportPeople, StoreReceipt
+from kiosk.commands import AddUser, CloseSession, DecideSession, ImportPeople, MergePeople, StoreReceipt
 from kiosk.control import ControlClient
 from kiosk.delivery_status import PROBLEMS, STATUS_FILE, DeliveryStatus, write_status
 from kiosk.office import DATABASE
@@ -171,6 +171,17 @@ def test_who_has_no_consent_is_named_with_the_reason_and_what_to_do(staff: Staff
     assert "Kept at the college 1 person: no consent — 1 session" in shown
     assert "Ахметова Айгерім no consent 1" in shown
     assert "enter the consent on their page" in shown
+
+
+def test_the_records_of_a_double_wait_under_the_terms_of_whom_they_are_kept_with(staff: Staff) -> None:
+    double = replace(AIGERIM, person_id="p1-again", badges=("AABBCC1122",))
+    staff.submit(ImportPeople((double,)))
+    approved(staff, double)
+    staff.submit(MergePeople("p1", "p1-again", "console"))
+    told(staff)
+    shown = page(staff)
+    assert "Released 1 Received there 0 Waits to be sent 1" in shown
+    assert "no contract" not in shown
 
 
 def test_what_was_never_released_for_want_of_a_contract_is_counted_too(staff: Staff) -> None:

@@ -121,11 +121,11 @@ def last_receipt_ms(connection: sqlite3.Connection, enterprise: str) -> int | No
 
 
 def unsent(connection: sqlite3.Connection, enterprise: str, limit: int) -> list[Unsent]:
-    """The first `limit` records that wait for it, by person and day."""
+    """The first `limit` records that wait for it, by person (of two rows the one kept, whose terms hold) and day."""
     rows = connection.execute(
         """
         SELECT person_ref, local_date, evidence, count(*), min(seq) FROM (
-            SELECT outbox.seq, outbox.person_ref, sessions.local_date, sessions.evidence
+            SELECT outbox.seq, sessions.person_ref, sessions.local_date, sessions.evidence
             FROM outbox_waiting JOIN outbox USING (enterprise, seq) JOIN sessions ON sessions.session = outbox.session
             WHERE outbox_waiting.enterprise = ? ORDER BY outbox_waiting.seq LIMIT ?
         ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
