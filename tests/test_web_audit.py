@@ -89,6 +89,7 @@ def test_an_erased_person_is_a_dash_without_a_way_to_them(client: FlaskClient, w
         "before=x",
         "before=1-",
         f"before={'9' * 40}-1",
+        f"before={'9' * 19}-{'9' * 19}",
         "who=%3Cscript%3E",
         "kind=nothing",
         "person=%00",

@@ -12,7 +12,7 @@ from staff_fixtures import Staff, lab_with_briefings, send, text
 from test_web_staff import post, review, sign_in
 from web_fixtures import HOUR, MINUTE, NOON, World, a_review_day, a_world, at, ref
 
-from kiosk.commands import DecideSession, QuestionSession, UndoReview
+from kiosk.commands import DecideSession, EnterManual, QuestionSession, UndoReview
 from kiosk.store import people, views, waiting
 from kiosk.store.waiting import Only
 from kiosk.web.apps import create_staff_app
@@ -263,6 +263,40 @@ def test_approving_all_can_be_undone_and_they_wait_as_before(staff: Staff) -> No
     assert "Undo" not in text(page)
     assert page.text.count('name="session"') == 2
     assert "taken back" in text(page)
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 30])
+def test_a_number_that_no_session_can_have_is_no_page(staff: Staff, number: str) -> None:
+    client = staff.client()
+    assert client.get(f"/review/{number}").status_code == 404
+    assert send(client, f"/review/{number}", "/review", decision="approved").status_code == 404
+
+
+def test_an_adjustment_that_leaves_the_time_as_shown_changes_no_millisecond_of_it(staff: Staff) -> None:
+    now = staff.clock.wall_ms()
+    stated = EnterManual("p1", "lathe-1", "CNC3", now - 30 * MINUTE, now - 10 * MINUTE + 47_123, staff.by(), "other")
+    (session,) = staff.submit(stated).seqs
+    client = staff.client()
+    shown = client.get(f"/review/{session}").text
+    as_shown, exactly = (re.search(rf'name="{name}"[^>]* value="([^"]+)"', shown) for name in ("credited", "exactly"))
+    assert as_shown is not None
+    assert exactly is not None
+    assert as_shown[1] == "0:20"
+    fields = {"decision": "adjusted", "process": "CNC3", "reason": "other", "exactly": exactly[1]}
+    decide(staff, client, session, credited=as_shown[1], **fields)
+    assert row_of(staff, session).decided_credited_ms == row_of(staff, session).credited_ms == 20 * MINUTE + 47_123
+    decide(staff, client, session, credited="0:19", **fields)
+    assert row_of(staff, session).decided_credited_ms == 19 * MINUTE
+
+
+def test_what_was_taken_back_is_no_rejection_to_who_reads_what_was_done(staff: Staff) -> None:
+    session = staff.lesson(AIGERIM.badges[0])
+    staff.submit(DecideSession(session, "approved", staff.by()))
+    staff.submit(UndoReview((session,), staff.by()))
+    shown = text(staff.client("auditor").get("/audit?kind=session_reviewed"))
+    assert "taken back" in shown
+    assert "rejected" not in shown
+    assert "taken back" in staff.client("auditor").get("/audit/acts.csv").text
 
 
 def test_what_somebody_saw_is_bound_into_every_form(staff: Staff) -> None:

@@ -19,6 +19,7 @@ from kiosk.web.act_words import KINDS, ActWords
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.login import note
 from kiosk.web.reading import NAMELESS, Reading
+from kiosk.web.review_words import TAKEN_BACK
 from kiosk.web.services import Services
 from kiosk.web.settings import moment
 from kiosk.words import words
@@ -27,6 +28,8 @@ audit = Blueprint("audit", __name__, url_prefix="/audit")
 PAGE = 50
 MOST_EXPORTED = 10_000
 """Rows of one file: a year of a busy workshop. The page says so."""
+MAX_DIGITS = 15
+"""Of a time in milliseconds, and of an act's number."""
 CONSOLES = ("console", "import")
 """Whom entries name that no account has made."""
 
@@ -142,12 +145,19 @@ def _rows(services: Services, reading: Reading, found: list[Act]) -> Iterator[Ac
             at=moment(each.at_ms, reading.zone),
             who=_who(reading, accounts, each),
             kind=said.kind(each),
-            what=said.what(each),
+            what=gettext(TAKEN_BACK) if _is_undo(reading, each) else said.what(each),
             person=reading.full_name(each.person_ref) if each.person_ref else "",
             person_ref=person.person_ref if person and person.person_id else "",
             machine=said.machine(each),
             session=each.session,
         )
+
+
+def _is_undo(reading: Reading, act: Act) -> bool:
+    """A decision that takes one back is entered as what stands then; that is not what somebody did."""
+    if act.kind != "session_reviewed" or act.seq is None:
+        return False
+    return any(b'"undo":true' in data for _, _, data in reading.entries(act.seq - 1, act.seq))
 
 
 def _who(reading: Reading, accounts: Mapping[str, str], act: Act) -> str:
@@ -160,7 +170,7 @@ def _who(reading: Reading, accounts: Mapping[str, str], act: Act) -> str:
 
 def _before(text: str) -> tuple[int, int] | None:
     at, _, number = text.partition("-")
-    plain = all(each.isascii() and each.isdecimal() and len(each) <= len(str(1 << 62)) for each in (at, number))
+    plain = all(each.isascii() and each.isdecimal() and len(each) <= MAX_DIGITS for each in (at, number))
     return (int(at), int(number)) if plain else None
 
 

@@ -26,7 +26,7 @@ from kiosk.web.reading import Reading
 from kiosk.web.review_items import Item, choices, items, worst_first
 from kiosk.web.review_words import history
 from kiosk.words import day as written_day
-from kiosk.words import parse_hours_minutes, words
+from kiosk.words import hours_minutes, parse_hours_minutes, words
 
 review = Blueprint("review", __name__, url_prefix="/review")
 TEXT_LIMIT = 500
@@ -171,8 +171,7 @@ def decide(session: int) -> BaseResponse | tuple[str, int]:
             flash(gettext("Choose a reason."), "refused")
             return _one(session, request.form), 422
     if decision == "adjusted":
-        exactly = request.form.get("credited_ms", "")
-        credited_ms = int(exactly) if _number(exactly) else parse_hours_minutes(request.form.get("credited", ""))
+        credited_ms = _credited_ms(request.form)
         process = request.form.get("process") or None
         if credited_ms is None:
             flash(gettext("Write the credited time as hours and minutes, as in 2:05."), "refused")
@@ -227,6 +226,14 @@ def submit(command: Command) -> Done | None:
         words = phrases.COMMAND_REFUSALS.get(refused.code)
         flash(gettext(words) if words else gettext(phrases.COMMAND_REFUSED_OTHERWISE, code=refused.code), "refused")
         return None
+
+
+def _credited_ms(form: Mapping[str, str]) -> int | None:
+    """To the millisecond, where a proposal was taken or the time was left as the form showed it."""
+    taken, shown, typed = (form.get(name, "").strip() for name in ("credited_ms", "exactly", "credited"))
+    if _number(taken):
+        return int(taken)
+    return int(shown) if _number(shown) and hours_minutes(int(shown)) == typed else parse_hours_minutes(typed)
 
 
 def _chosen() -> tuple[int, ...]:

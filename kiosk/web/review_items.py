@@ -83,6 +83,7 @@ class Item:
     undone: bool
     presence: str
     credited: str
+    credited_ms: int
     credited_academic: str
     unverified: str
     """Empty where there is none."""
@@ -203,6 +204,7 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: 
         undone=row.decided_reason == UNDONE,
         presence=hours_minutes(row.presence_ms),
         credited=hours_minutes(row.credited_ms),
+        credited_ms=row.credited_ms,
         credited_academic=academic_hours(row.credited_ms, lab.academic_hour_ms),
         unverified=hours_minutes(row.unverified_ms) if row.unverified_ms >= 60_000 else "",
         by_state=[
