@@ -110,7 +110,7 @@ def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -
         processes = {p.id for p in state.book.processes if p.programme == session.programme}
         # What the session was opened for stays a choice, also where the plan has dropped it since.
         if asked.process not in {None, session.process, *processes}:
-            raise DecisionRefused("unknown_process", asked.process)
+            raise DecisionRefused("unknown_process", str(asked.process))
     return session
 
 
