@@ -29,6 +29,7 @@ from kiosk.store.ledger import Ledger
 from kiosk.store.meta import Heartbeat, beat, last_heartbeat
 from kiosk.store.quarantine import open_sound, put_aside
 from kiosk.store.schema import empty_log, write
+from kiosk.store.workshop import remember
 from lab_config.model import Lab
 
 NOT_RECORDING = "not_recording"
@@ -91,6 +92,7 @@ class Desk:
             self._hear(stamp, o.Booted(last))
             if self._lab is not None:
                 self._hear(stamp, o.Adopted(*adopted(self._lab)))
+                remember(self._connection, self._lab)
             for listed in roster:
                 self._hear(stamp, listed)
             if unrecorded:
