@@ -29,13 +29,20 @@ class AnyTable(Protocol):
     """What a writer asks of a table: the rows once, in order, and the totals only after them."""
 
     @property
-    def columns(self) -> tuple[Column, ...]: ...
+    def columns(self) -> tuple[Column, ...]:
+        """What each cell of a row is."""
+
     @property
-    def rows(self) -> Iterable[Row]: ...
+    def rows(self) -> Iterable[Row]:
+        """To be read once."""
+
     @property
-    def totals(self) -> Row | None: ...
+    def totals(self) -> Row | None:
+        """The last row, if there is one; known after the others."""
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Empty where it has none."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,11 @@ class LongTable:
 
     columns: tuple[Column, ...]
     rows: Iterable[Row]
-    added_up: Callable[[], Row]
+    added_up: Callable[[], Row | None]
     title: str = ""
 
     @property
-    def totals(self) -> Row:
+    def totals(self) -> Row | None:
         """Of the rows that were read so far."""
         return self.added_up()
 

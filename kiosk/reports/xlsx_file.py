@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kiosk.reports.cells import defused, shown
 from kiosk.reports.table import AnyTable, Cell, Column, Kind, LongReport, Row
@@ -34,22 +35,56 @@ LONGEST_NAME = 31
 
 
 def write_xlsx(report: LongReport, out: BinaryIO, folder: Path | None = None) -> None:
-    """`folder` takes what is kept on disk meanwhile; without one the system's does."""
+    """`folder` takes what is kept on disk meanwhile; without one the system's does. Raises OSError where it is full."""
     from xlsxwriter import Workbook  # noqa: PLC0415 - only who makes a file pays for it
+    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
-    options = {
-        "constant_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_numbers": False,
-        "strings_to_urls": False,
-        "tmpdir": str(folder) if folder else None,
-    }
-    with Workbook(out, options) as book:
-        looks = _Looks(book)
-        names: list[str] = []
-        for table in report.tables:
-            names.append(_sheet_name(table.title or report.title, names))
-            _sheet(book.add_worksheet(names[-1]), report, table, looks)
+    sink = _Sink(out)
+    with TemporaryDirectory(dir=folder) as kept:
+        options = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_numbers": False,
+            "strings_to_urls": False,
+            "tmpdir": kept,
+        }
+        book = Workbook(cast("BinaryIO", sink), options)
+        try:
+            looks = _Looks(book)
+            names: list[str] = []
+            for table in report.tables:
+                names.append(_sheet_name(table.title or report.title, names))
+                _sheet(book.add_worksheet(names[-1]), report, table, looks)
+            book.close()
+        except FileCreateError as error:
+            raise OSError(*error.args[0].args) from error
+        finally:
+            sink.over = True
+
+
+class _Sink:
+    """A file, until the workbook is over: an archive that was given up still writes an end when it is thrown away."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.over = False
+
+    def write(self, data: bytes) -> int:
+        """As a file does."""
+        return len(data) if self.over else self._out.write(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As a file does."""
+        return 0 if self.over else self._out.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file does."""
+        return 0 if self.over else self._out.tell()
+
+    def flush(self) -> None:
+        """As a file does."""
+        if not self.over:
+            self._out.flush()
 
 
 class _Looks:
