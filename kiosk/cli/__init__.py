@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "kiosk.cli.check:check",
     "decode": "kiosk.cli.decode:decode",
     "demo": "kiosk.cli.demo:demo",
+    "export": "kiosk.cli.export:export",
     "hub": "kiosk.cli.hub:hub",
     "ledger": "kiosk.cli.ledger:ledger",
     "listen": "kiosk.cli.listen:listen",

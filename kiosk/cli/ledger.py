@@ -48,7 +48,7 @@ def verify_command(data: Path, checkpoint_file: Path | None, as_json: bool) -> N
     from kiosk.audit import audit  # noqa: PLC0415 - it brings the whole core with it
 
     kept = None if checkpoint_file is None else _read_checkpoint(checkpoint_file)
-    with _reader(data) as connection, checking(2 * _size(connection)) as progress:
+    with reading(data) as connection, checking(2 * _size(connection)) as progress:
         found = audit(connection, kept, progress)
     root = None if found.root is None else encode_base64(found.root)
     if as_json:
@@ -74,7 +74,7 @@ def verify_command(data: Path, checkpoint_file: Path | None, as_json: bool) -> N
 @click.option("--out", type=click.File("wb", atomic=True), default="-", help="A file; standard output where left out.")
 def export_command(data: Path, out: BinaryIO) -> None:
     """Write the entries' own bytes, one JSON object a line."""
-    with _reader(data) as connection:
+    with reading(data) as connection:
         for _seq, entry in Ledger(connection).entries():
             out.write(entry + b"\n")
 
@@ -83,7 +83,7 @@ def export_command(data: Path, out: BinaryIO) -> None:
 @data_option
 def checkpoint_command(data: Path) -> None:
     """Print the newest signed checkpoint."""
-    with _reader(data) as connection:
+    with reading(data) as connection:
         note = Ledger(connection).newest_checkpoint()
     if note is None:
         fail("nothing is signed yet: sheber sync signs the log when it first runs")
@@ -95,7 +95,7 @@ def checkpoint_command(data: Path) -> None:
 @data_option
 def backup(file: Path, data: Path) -> None:
     """Copy the database to FILE, also while the kiosk runs; the copy is verified before it gets its name."""
-    with _reader(data) as connection, checking(Ledger(connection).size) as progress:
+    with reading(data) as connection, checking(Ledger(connection).size) as progress:
         report = back_up(connection, file, progress)
     click.echo(f"{report.path}: {report.entries} entries, verified; root {encode_base64(report.root)}")
 
@@ -116,7 +116,7 @@ def rebuild(data: Path) -> None:
 
 
 @contextmanager
-def _reader(data: Path) -> Iterator[sqlite3.Connection]:
+def reading(data: Path) -> Iterator[sqlite3.Connection]:
     """The database of the data folder for reading; its errors end the command with a sentence."""
     try:
         connection = open_reader(data / DATABASE)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from kiosk.reports.hours import Part, parts
 from kiosk.reports.period import Period
 from kiosk.reports.source import NAMELESS, NO_GROUP, Source, full_name
-from kiosk.reports.table import Column, Kind, Report, Row, Table
+from kiosk.reports.table import Column, Kind, LongReport, Report, Row, Table, whole
 from kiosk.reports.ticks import Tick, untold
 from kiosk.store.people import Person
 
@@ -42,7 +42,8 @@ class Sheet:
 
 def sheets(source: Source, period: Period, groups: Sequence[str | None], tick: Tick = untold) -> list[Sheet]:
     """The hours of each group (None: everybody together) in each month of a period."""
-    refs = None if {None, NO_GROUP} & set(groups) else [ref for each in groups for ref in source.of_group(each)]
+    everybody = source.whom is None and {None, NO_GROUP} & set(groups)
+    refs = None if everybody else [ref for each in groups for ref in source.of_group(each)]
     by_month: dict[tuple[int, int], list[Part]] = defaultdict(list)
     for part in parts(source, period, refs, tick):
         by_month[part.day.year, part.day.month].append(part)
@@ -76,13 +77,37 @@ def journal(
 
 def journal_of(source: Source, period: Period, made: Sequence[Sheet], unit: Kind = "academic") -> Report:
     """The same of sheets that were read already. Of several, those without people are left out."""
-    words = source.words
     kept = [each for each in made if each.people or each.hours] if len(made) > 1 else list(made)
+    about = (_title(source, kept[0]),) if len(kept) == 1 else ()
+    return whole(
+        _paper(source, period, about, (_table(source, each, unit, titled=len(kept) > 1) for each in kept), unit)
+    )
+
+
+def long_journal(
+    source: Source, period: Period, groups: Sequence[str | None], unit: Kind = "academic", tick: Tick = untold
+) -> LongReport:
+    """The same of any period: each month is read when its tables are."""
+    read = each_sheet(source, period, groups, tick)
+    return _paper(source, period, (), (_table(source, each, unit, titled=True) for each in read), unit)
+
+
+def each_sheet(source: Source, period: Period, groups: Sequence[str | None], tick: Tick = untold) -> Iterator[Sheet]:
+    """The sheets with people on them, month by month, with no more than one month in memory."""
+    months = list(period.months())
+    for number, month in enumerate(months):
+        tick(number, len(months))
+        yield from (each for each in sheets(source, month, groups) if each.people or each.hours)
+    tick(len(months), len(months))
+
+
+def _paper(source: Source, period: Period, about: tuple[str, ...], tables: Iterable[Table], unit: Kind) -> LongReport:
+    words = source.words
     days = words.gettext("Days are in academic hours.") if unit == "academic" else words.gettext("Days are in hours.")
-    return Report(
+    return LongReport(
         title=words.gettext("Training journal"),
-        subtitle=(*source.heading(period), *((_title(source, kept[0]),) if len(kept) == 1 else ())),
-        tables=tuple(_table(source, each, unit, titled=len(kept) > 1) for each in kept),
+        subtitle=(*source.heading(period), *about),
+        tables=tables,
         notes=(
             words.gettext("Approved hours only; what waits for a decision stands in its own column."),
             days,

@@ -63,12 +63,20 @@ def midnight_ms(day: date, zone: ZoneInfo) -> int:
 
 def period(first: str, last: str) -> Period | None:
     """From ISO dates; None where they are none, stand the wrong way round or lie too far apart."""
+    days = a_day(first), a_day(last)
+    if days[0] is None or days[1] is None:
+        return None
+    found = Period(days[0], days[1])
+    return found if 1 <= found.days <= LONGEST_DAYS else None
+
+
+def a_day(text: str) -> date | None:
+    """From `2026-10-29`; None for anything else, a year mistyped and the ends of the calendar."""
     try:
-        found = Period(date.fromisoformat(first), date.fromisoformat(last))
+        found = date.fromisoformat(text)
     except ValueError:
         return None
-    far = found.first.year < 1990 or found.last.year > 2999  # a year mistyped, and the ends of the calendar
-    return None if far or not 1 <= found.days <= LONGEST_DAYS else found
+    return found if found.isoformat() == text and 1990 <= found.year <= 2999 else None
 
 
 def month(text: str) -> Period | None:

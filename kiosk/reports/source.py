@@ -31,6 +31,10 @@ class Source:
     lab: Lab
     words: Words
     now_ms: int
+    whom: frozenset[str] | None = None
+    """Only these people of the roster, by reference; None is everybody, also who is not on it any more."""
+    called: str = ""
+    """What those are called on paper."""
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -47,13 +51,13 @@ class Source:
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """The apprentices' groups, in order."""
-        named = {each.group for each in self.roster.values() if each.group and each.role == LEARNER}
+        named = {each.group for each in self.of_group(None).values() if each.group and each.role == LEARNER}
         return tuple(sorted(named, key=people.kazakh_key))
 
     def of_group(self, group: str | None) -> dict[str, Person]:
         """The people of a group; of no group with `NO_GROUP`; all with None."""
-        everybody = self.roster.items()
-        return {ref: each for ref, each in everybody if group is None or (each.group or NO_GROUP) == group}
+        asked = ((ref, each) for ref, each in self.roster.items() if self.whom is None or ref in self.whom)
+        return {ref: each for ref, each in asked if group is None or (each.group or NO_GROUP) == group}
 
     def listed(self, group: str | None, seen: Collection[str]) -> dict[str, Person]:
         """Of a group, who stands in a list: its active apprentices, and whoever has hours in it."""
@@ -100,6 +104,11 @@ class Source:
             return programme or ""
         return " ".join(filter(None, (found.code, found.title.in_language(self.words.language) or found.id)))
 
+    def enterprise(self, enterprise: str | None) -> str:
+        """An enterprise's name; its id where the lab does not know it."""
+        found = next((each for each in self.lab.enterprises if each.id == enterprise), None)
+        return (found.name.in_language(self.words.language) if found else "") or enterprise or ""
+
     # --- the words at the head and the foot
 
     def heading(self, period: Period) -> Iterator[str]:
@@ -109,6 +118,8 @@ class Source:
             filter(None, (self.lab.organisation.in_language(language), self.lab.name.in_language(language)))
         )
         yield f"{day(period.first)} – {day(period.last)}"
+        if self.called:
+            yield self.called
         moment = f"{day(local(self.now_ms, self.zone).date())}, {clock_time(self.now_ms, self.zone)}"
         yield self.words.gettext("Made on: %(when)s", when=moment)
 

@@ -103,6 +103,16 @@ def write(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """What a reader sees in this block is all of one moment, whatever is written meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
 def empty_log(connection: sqlite3.Connection) -> bool:
     """Bring the write-ahead log home and cut it off; False, at once, while somebody still reads from it."""
     connection.execute("PRAGMA busy_timeout=0")
