@@ -17,7 +17,7 @@ from xlsxwriter import Workbook
 
 from kiosk.cli import main
 from kiosk.imports.people import read_people
-from kiosk.imports.problems import FileProblem, Row
+from kiosk.imports.problems import NOT_A_WORKBOOK, FileProblem, Row
 from kiosk.imports.sheets import read_rows
 
 
@@ -80,6 +80,12 @@ def test_a_cell_is_what_a_person_sees_in_it(value: Any, format_code: str | None,
 
     (_, row) = rows_of(workbook([["heading"]], written))
     assert (row.line, row.cells, row.flaws) == (2, (value if seen is None else seen,), ())
+
+
+@pytest.mark.parametrize("index", ["-1", "9", "1_0", "x", "1.0"])
+def test_a_text_that_its_workbook_does_not_have_is_never_another_one(index: str) -> None:
+    row = f'<row r="1"><c r="A1" t="s"><v>{index}</v></c></row>'
+    assert NOT_A_WORKBOOK in refusal(with_rows(row.encode()))
 
 
 def test_a_date_counts_from_1904_where_the_workbook_does() -> None:
