@@ -373,6 +373,7 @@ class _Sheet(_Part):
         if kind == "inlineStr":
             value = _unescaped("".join(self._runs))
         elif kind == "s" and value:
+            value = value.strip()
             if not value.isdecimal():  # a place before the first would be counted from the end
                 raise FileProblem(NOT_A_WORKBOOK, SAVE_AGAIN, self._line)
             value = self._strings[int(value)]
