@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from test_web_apprentice import will_stand_idle
 from test_web_browser import a_kiosk
 from test_web_visits import PERSON_OF, a_programme, a_record, choices, ready, touched
@@ -36,6 +36,7 @@ ONCE = [
     for language in PERSON_OF
 ]
 """Long walks: the smallest screen with the longest words; the rest is in ./test --all."""
+VISIT = "() => document.querySelector('#visit:not([hidden]) [data-visit]')?.dataset.visit ?? null"
 ALARMS = ("clerk_stopped", "disk_full", "read_only", "disk_fault", "history_damaged")
 
 
@@ -62,6 +63,14 @@ def walking(
         ready(page, address + path)
         yield world, eyes
     assert eyes.wrong == {}
+
+
+def asks_where(world: World, page: Page, person: str) -> None:
+    """The person taps at the shared reader; the machines to choose from are this tap's, not those of one before."""
+    before = page.evaluate(VISIT)
+    world.told("pick", person, None)
+    page.wait_for_function(f"(before) => ![null, before].includes(({VISIT})())", arg=before)
+    page.wait_for_selector(".choosing .tile >> nth=1")
 
 
 def tap_answers(world: World, person: str) -> dict[str, tuple[Act, str]]:
@@ -137,29 +146,26 @@ def test_every_screen_of_a_visit_is_for_everybody(tmp_path: Path, chromium: Brow
         page = eyes.page
         world.answers[AskChoices] = choices
         a_record(world, person)
-        world.told("pick", person, None)
-        page.wait_for_selector(".choosing .tile")
+        asks_where(world, page, person)
         eyes.look("pick-machines")
         while page.is_enabled(".pager .touch >> nth=1") if page.query_selector(".pager") else False:
             where = page.inner_text(".pager .where")
             touched(page, ".pager .touch >> nth=1")
             page.wait_for_function("(was) => document.querySelector('.pager .where').innerText !== was", arg=where)
             eyes.look(f"pick-machines-{page.inner_text('.pager .where')[0]}")
-        world.told("pick", person, None)
+        asks_where(world, page, person)
         touched(page, ".choosing .tile >> nth=0")
         page.wait_for_selector(".choosing .wide")
         eyes.look("pick-process")
         with page.expect_response("**/pick"):
             touched(page, ".wide .tile >> nth=0")
-        world.told("pick", person, None)
-        page.wait_for_selector(".choosing .tile >> nth=1")
+        asks_where(world, page, person)
         world.refuse = "not_waiting"
         touched(page, ".choosing .tile >> nth=1")
         page.wait_for_selector(".sheet.said.no")
         eyes.look("pick-too-late")
         world.refuse = None
-        world.told("pick", person, None)
-        page.wait_for_selector(".choosing .tile")
+        asks_where(world, page, person)
         token = page.get_attribute("[data-visit]", "data-visit")
         for part in ("hours", "skills", "papers", "sessions"):
             page.evaluate(f"htmx.ajax('GET', '/visit/{token}/me?part={part}', '#visit')")
