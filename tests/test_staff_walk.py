@@ -83,6 +83,9 @@ class Walk:
                 self.files[kind] = address
                 continue
             self.seen[kind] = address
+            if pattern(answer.url) != kind:  # sent on: that page is looked at once
+                waiting.insert(0, answer.url)
+                continue
             self.page.goto(address)
             waiting += self._links()
             yield kind
