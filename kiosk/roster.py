@@ -114,7 +114,12 @@ class Roster:
             raise CommandRefused("person_exists", person_id)
         if not command.new and known is None:
             raise CommandRefused("unknown_person", person_id)
-        told = self._listed(replace(command.row, badges=(), qualifications=()), command.by)
+        row = replace(command.row, badges=(), qualifications=())
+        if known is not None:
+            if command.seen and command.seen != people.version(known):
+                raise CommandRefused("changed_meanwhile", person_id)
+            row = replace(row, **{name: getattr(known, name) for name in people.PAPERS})
+        told = self._listed(row, command.by)
         return Done(hear(told), told.person_ref)
 
     def _listed(self, row: PersonRow, by: str) -> o.PersonListed:

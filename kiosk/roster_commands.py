@@ -50,12 +50,15 @@ class ImportPeople:
 class SavePerson:
     """One person from a form, as an import of one row; its badges and qualifications are not looked at.
 
-    `Done.value` is the `person_ref`. Refused: `person_exists` where `new`, `unknown_person` where not, `merged_person`.
+    Of a known person contract and consent stay as they are. `Done.value` is the `person_ref`. Refused: `person_exists`
+    where `new`, `unknown_person` where not, `merged_person`, `changed_meanwhile` where `seen` is of another state.
     """
 
     row: PersonRow
     by: str
     new: bool = False
+    seen: str = ""
+    """The `version` of the person that the form was filled with; empty where nobody looked."""
 
 
 @dataclass(frozen=True)

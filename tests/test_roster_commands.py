@@ -122,6 +122,27 @@ def test_one_person_is_saved_as_a_roster_of_one_row_without_badges(floor: Floor)
     assert (changed.given, changed.person_ref) == ("Алихан", ref)
 
 
+def test_a_change_keeps_what_has_entries_of_its_own(floor: Floor) -> None:
+    before = people.person_by_id(floor.desk.connection, "p1")
+    assert before is not None
+    row = replace(AIGERIM, group="A-2", enterprise=None, contract="X", contract_to="2020-01-01", consent_until=None)
+    floor.ask(SavePerson(row, floor.by))
+    assert people.person_by_id(floor.desk.connection, "p1") == replace(before, group="A-2")
+
+
+def test_a_change_of_what_somebody_else_changed_since_is_refused(floor: Floor) -> None:
+    before = people.person_by_id(floor.desk.connection, "p1")
+    assert before is not None
+    seen = people.version(before)
+    floor.ask(RecordContract("p1", "ent-steel", "2026-01-01", "2031-12-31", "Д-3", None, floor.by))
+    floor.ask(SavePerson(replace(AIGERIM, group="A-2"), floor.by, seen=seen))
+    late = SavePerson(replace(AIGERIM, group="A-3"), floor.by, seen=seen)
+    assert refused(floor, late) == "changed_meanwhile"
+    after = people.person_by_id(floor.desk.connection, "p1")
+    assert after is not None
+    assert after.group == "A-2"
+
+
 def test_a_new_person_needs_a_new_number_and_a_known_one_a_known_number(floor: Floor) -> None:
     assert refused(floor, SavePerson(PYOTR, floor.by, new=True)) == "person_exists"
     assert refused(floor, SavePerson(replace(PYOTR, person_id="p99"), floor.by)) == "unknown_person"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +17,10 @@ KAZAKH_ALPHABET = "аәбвгғдеёжзийкқлмнңоөпрстуұүфх�
 _KAZAKH_RANK = {letter: rank for rank, letter in enumerate(KAZAKH_ALPHABET)}
 
 SortKey = tuple[tuple[int, int], ...]
+
+
+PAPERS = ("enterprise", "contract", "contract_from", "contract_to", "consent_until")
+"""Fields of a person that have dated entries of their own."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,12 @@ def update_person(connection: sqlite3.Connection, person_ref: str, row: PersonRo
         """,
         (*_person_values(row), person_ref),
     )
+
+
+def version(person: Person) -> str:
+    """Another one whenever something else is known of the person, contract and consent apart, which have entries."""
+    held = {name: value for name, value in asdict(person).items() if name not in PAPERS}
+    return sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
 def record_contract(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 from flask import flash, redirect, render_template, request
 from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
-from kiosk.commands import PersonRow, SavePerson
+from kiosk.commands import CommandRefused, PersonRow, SavePerson
 from kiosk.imports.people import read_people
 from kiosk.phrases import LANGUAGE_NAMES
-from kiosk.store.people import Person
+from kiosk.store.people import Person, version
 from kiosk.web.apps import account
+from kiosk.web.own_password import refusal
 from kiosk.web.people_frame import (
     Choice,
     choices,
@@ -27,9 +29,13 @@ from kiosk.web.people_frame import (
     programmes,
     reading,
     services,
+    titled,
 )
 from kiosk.web.review import submit
+from kiosk.words import day
 
+UNSEEN = "unseen"
+"""Of a form that does not say what it was filled with: it is shown again."""
 FIELDS = (
     "person_id",
     "role",
@@ -47,6 +53,26 @@ FIELDS = (
 LONGEST = 300
 """More letters than the rules allow, so that a text that is too long is told and not cut."""
 Errors = Mapping[str, str]
+WAS = "was-"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What stood in the form when it was opened: it travels with it, so that nobody's change is lost unseen."""
+
+    version: str
+    values: Mapping[str, str]
+
+    @staticmethod
+    def of(person: Person) -> Seen:
+        """As the person is now."""
+        return Seen(version(person), _held(person))
+
+    @staticmethod
+    def sent() -> Seen:
+        """As the form brings it back."""
+        values = {name: request.form.get(WAS + name, "").strip()[:LONGEST] for name in FIELDS}
+        return Seen(request.form.get("seen", "") or UNSEEN, values)
 
 
 def read(typed: Mapping[str, str]) -> tuple[PersonRow | None, dict[str, str]]:
@@ -61,16 +87,23 @@ def read(typed: Mapping[str, str]) -> tuple[PersonRow | None, dict[str, str]]:
     return (rows[0] if rows and not errors else None), errors
 
 
+def _held(person: Person) -> dict[str, str]:
+    """What the form is filled with."""
+    values = {name: getattr(person, name) or "" for name in FIELDS if name != "active"}
+    return {**values, "active": "yes" if person.active else "no"}
+
+
 def _typed() -> dict[str, str]:
     return {name: request.form.get(name, "").strip()[:LONGEST] for name in FIELDS}
 
 
-def _page(typed: Mapping[str, str], errors: Errors, person: Person | None) -> str:
+def _page(typed: Mapping[str, str], errors: Errors, person: Person | None, seen: Seen | None = None) -> str:
     known = services().lab.programmes
     return render_template(
         "staff/person_form.html",
         typed=typed,
         errors=errors,
+        seen=seen,
         ref=person.person_ref if person else "",
         name=full_name(person) if person else "",
         roles=[Choice("apprentice", gettext("apprentice")), Choice("instructor", gettext("instructor"))],
@@ -103,20 +136,7 @@ def add() -> BaseResponse | tuple[str, int]:
 def edit(ref: str) -> str:
     """The form, filled with what is known."""
     person = listed_person(ref)
-    known = {
-        "person_id": person.person_id,
-        "role": person.role,
-        "surname": person.surname,
-        "given": person.given,
-        "patronymic": person.patronymic,
-        "group": person.group,
-        "language": person.language,
-        "birth_date": person.birth_date,
-        "programme": person.programme,
-        "personnel_number": person.personnel_number,
-        "active": "yes" if person.active else "no",
-    }
-    return _page({name: value or "" for name, value in known.items()}, {}, person)
+    return _page(_held(person), {}, person, Seen.of(person))
 
 
 @people.post("/<string(length=16):ref>/edit")
@@ -129,22 +149,57 @@ def save(ref: str) -> BaseResponse | tuple[str, int]:
     typed = {**_typed(), "person_id": person.person_id, "role": person.role}
     typed["active"] = "yes" if typed["active"] == "yes" else "no"
     row, errors = read(typed)
+    seen = Seen.sent()
     if row is None:
-        return _refused(typed, errors, person)
-    kept = replace(
-        row,
-        enterprise=person.enterprise,
-        contract=person.contract,
-        contract_from=person.contract_from,
-        contract_to=person.contract_to,
-        consent_until=person.consent_until,
-    )
-    if submit(SavePerson(kept, account().user_ref)) is None:
-        return _page(typed, {}, person), 422
+        return _refused(typed, errors, person, seen)
+    try:
+        services().submit(SavePerson(row, account().user_ref, seen=seen.version))
+    except CommandRefused as error:
+        if error.code == "changed_meanwhile":
+            return _conflict(ref, typed, seen)
+        flash(refusal(error), "refused")
+        return _page(typed, {}, person, seen), 422
     flash(gettext("Saved."), "done")
     return redirect(page_url(ref))
 
 
-def _refused(typed: Mapping[str, str], errors: Errors, person: Person | None) -> tuple[str, int]:
+def _conflict(ref: str, typed: Mapping[str, str], seen: Seen) -> tuple[str, int]:
+    """Somebody else was quicker: what was not touched here becomes theirs, and both values stand by the rest."""
+    person = listed_person(ref)
+    theirs, both, notes = _held(person), dict(typed), {}
+    for name in FIELDS:
+        before = seen.values.get(name, "")
+        if theirs[name] in (before, typed[name]):
+            continue
+        if typed[name] == before:
+            both[name] = theirs[name]
+            notes[name] = gettext("Somebody else changed this. Before: %(value)s", value=_said(name, before))
+        else:
+            notes[name] = gettext("Somebody else wrote: %(value)s", value=_said(name, theirs[name]))
+    flash(
+        gettext(
+            "Somebody else changed this person while you were writing. Nothing was saved: look at the marked fields, "
+            "then save again."
+        ),
+        "refused",
+    )
+    return _page(both, notes, person, Seen.of(person)), 409
+
+
+def _said(name: str, value: str) -> str:
+    """A value of the form as people read it."""
+    if name == "active":
+        return gettext("active") if value == "yes" else gettext("not active")
+    if name == "programme":
+        return titled(programmes(), value) or gettext("none")
+    if name == "birth_date" and value:
+        with suppress(ValueError):  # a form may bring back anything
+            return day(value)
+    return LANGUAGE_NAMES.get(value, value) if name == "language" and value else value or gettext("none")
+
+
+def _refused(
+    typed: Mapping[str, str], errors: Errors, person: Person | None, seen: Seen | None = None
+) -> tuple[str, int]:
     flash(gettext("Nothing was saved: look at the fields that are marked."), "refused")
-    return _page(typed, errors, person), 422
+    return _page(typed, errors, person, seen), 422
