@@ -81,6 +81,12 @@ def test_sessions_are_found_by_day_by_person_by_being_open_and_by_waiting(db: sq
     assert numbers([*waiting_then.rows]) == [10]
 
 
+def test_sessions_asked_by_number_come_by_start_and_those_there_are_not_are_left_out(db: sqlite3.Connection) -> None:
+    put(db, VIEW, VIEW._replace(session=11, start_ms=VIEW.start_ms - 1), VIEW._replace(session=12))
+    assert numbers(views.sessions_by_number(db, (10, 11, 99))) == [11, 10]
+    assert views.sessions_by_number(db, ()) == []
+
+
 def test_decided_time_counts_as_decided_and_waiting_time_is_apart(db: sqlite3.Connection) -> None:
     decided = VIEW._replace(review="approved", decided_credited_ms=HOUR, decided_process="CNC3")
     put(

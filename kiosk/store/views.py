@@ -147,6 +147,15 @@ def session(connection: sqlite3.Connection, session_id: int) -> SessionView | No
     return None if row is None else _from_row(row)
 
 
+def sessions_by_number(connection: sqlite3.Connection, numbers: Iterable[int]) -> list[SessionView]:
+    """These sessions, as far as there are any, by start."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE session IN (SELECT value FROM json_each(?)) ORDER BY start_ms, session",  # noqa: S608 - our names
+        (canonical([*numbers]).decode(),),
+    )
+    return _all(rows)
+
+
 def sessions_of_dates(connection: sqlite3.Connection, first_date: str, last_date: str) -> list[SessionView]:
     """The sessions that began on these local dates, both included, by start."""
     rows = connection.execute(

@@ -141,5 +141,4 @@ def _count(connection: sqlite3.Connection, which: str, only: Only) -> int:
 
 
 def _rows(connection: sqlite3.Connection, sessions: Sequence[int]) -> tuple[SessionView, ...]:
-    found = (views.session(connection, each) for each in sessions)
-    return tuple(sorted((row for row in found if row is not None), key=lambda row: (row.start_ms, row.session)))
+    return tuple(views.sessions_by_number(connection, sessions))

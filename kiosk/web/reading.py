@@ -93,6 +93,12 @@ class Reading:
             self._people[person_ref] = people.person_by_ref(self.connection, person_ref)
         return self._people[person_ref]
 
+    def everybody(self) -> list[people.Person]:
+        """All on the list, in the alphabet's order; whom the answer names after that is not asked for one by one."""
+        found = people.people(self.connection)
+        self._people.update((each.person_ref, each) for each in found)
+        return found
+
     def who(self, person_ref: str) -> Who | None:
         """The person of a ledger entry; `None` where nobody is known by it."""
         person = self._person(person_ref)

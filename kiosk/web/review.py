@@ -70,6 +70,11 @@ def page(typed: Mapping[str, str]) -> str:
         reading = Reading(connection, services.lab)
         language = request_language(services)
         wanted = _wanted(reading)
+        shown: dict[str, Any] = {
+            "choices": choices(reading, language, who.person_ref) if who.decides else None,
+            "groups": waiting.groups(connection),
+            "open": len(views.open_sessions(connection)),
+        }
         flagged = waiting.exceptions(connection, wanted.only, SHOWN_EXCEPTIONS, oldest=wanted.oldest)
         fine = waiting.clean(connection, wanted.only, SHOWN_CLEAN, oldest=wanted.oldest)
         done = waiting.decided(connection, _decided_days(wanted, reading.local_date(services.wall_ms())), SHOWN_DECIDED)
@@ -77,11 +82,6 @@ def page(typed: Mapping[str, str]) -> str:
         clean = items(reading, fine.rows, language, who)
         decided = items(reading, done.rows, language, who)
         oldest_day = waiting.oldest_day(connection)
-        shown: dict[str, Any] = {
-            "choices": choices(reading, language, who.person_ref) if who.decides else None,
-            "groups": waiting.groups(connection),
-            "open": len(views.open_sessions(connection)),
-        }
     return render_template(
         "staff/review.html",
         wanted=wanted,

@@ -96,7 +96,7 @@ class Item:
     entered: str
     """Of hours by hand: by whom and why; else empty."""
     began_field: str
-    """Its beginning as a form's date and time."""
+    """Its beginning as a form's date and time, where nobody had set the clock."""
     began_at: str
     """The same with the weekday."""
     question: str
@@ -123,7 +123,7 @@ def choices(reading: Reading, language: str, own_ref: str | None) -> Choices:
     """Every active apprentice but oneself, every machine, every programme's processes, every reason."""
     said = words(language)
     by_group: dict[str, list[tuple[str, str]]] = {}
-    for each in people.people(reading.connection):
+    for each in reading.everybody():
         if each.role == "apprentice" and each.active and each.person_ref != own_ref:
             by_group.setdefault(each.group or "", []).append((each.person_id, reading.full_name(each.person_ref)))
     return Choices(
@@ -147,7 +147,7 @@ def worst_first(item: Item) -> tuple[int, int]:
 def items(
     reading: Reading, rows: Iterable[SessionView], language: str, who: Account, *, closely: bool = False
 ) -> list[Item]:
-    """The rows in words; `closely` adds the strip and the proposal."""
+    """The rows in words; `closely` adds what a card has more than a line: the strip, the states, the proposal."""
     said = words(language)
     kinds = kinds_in_words(said) if closely else {}
     return [_item(reading, row, said, who, kinds if closely else None) for row in rows]
@@ -175,7 +175,7 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: 
     lab, zone = reading.lab, reading.zone
     programme = next((each for each in lab.programmes if each.id == row.programme), None)
     by_hand = row.evidence == "manual"
-    questioned = QUESTIONED in row.flags
+    questioned, undated = QUESTIONED in row.flags, "clock_uncertain" in row.flags
     waits = waiting.waits(reading.connection, row)
     asked, asked_at = _question(reading, row) if questioned else ("", "")
     # Of hours by hand the machine's states are no evidence.
@@ -189,7 +189,7 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: 
         machine=machine_name(lab, row.machine, said),
         process=row.process,
         process_title=_title(programme, row.process, said),
-        processes=_processes(programme, row.process, said),
+        processes=_processes(programme, row.process, said) if closely else (),
         role=row.role,
         date=day(row.local_date),
         start=clock_time(row.start_ms, zone),
@@ -208,15 +208,17 @@ def _item(reading: Reading, row: SessionView, said: Words, who: Account, kinds: 
         credited_academic=academic_hours(row.credited_ms, lab.academic_hour_ms),
         unverified=hours_minutes(row.unverified_ms) if row.unverified_ms >= 60_000 else "",
         by_state=[
-            (state, hours_minutes(row.by_state[state])) for state in STATES if not by_hand and row.by_state.get(state)
+            (state, hours_minutes(row.by_state[state]))
+            for state in (STATES if closely and not by_hand else ())
+            if row.by_state.get(state)
         ],
         picture=seen,
         others=hours_minutes(seen.others_ms) if seen is not None and seen.others_ms else "",
         proposed=_proposed(reading, row, found, said) if closely and waits else None,
         decided=_decided(reading, row, programme, said),
         entered=_entered(reading, row.session, said) if by_hand else "",
-        began_field=local_field(row.start_ms, zone),
-        began_at=weekday_time(row.start_ms, zone, said.language),
+        began_field=local_field(row.start_ms, zone) if undated else "",
+        began_at=weekday_time(row.start_ms, zone, said.language) if undated else "",
         question=asked,
         questioned_at=asked_at,
         moments=_moments(reading, seen),
