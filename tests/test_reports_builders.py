@@ -159,6 +159,14 @@ def test_hours_over_the_end_of_a_month_are_in_neither_month_twice(college: Colle
     assert (total(october, "Hours"), total(november, "Hours")) == (90 * MINUTE, 90 * MINUTE)
 
 
+def test_a_session_dated_by_an_older_zone_database_is_lost_by_no_month(college: College) -> None:
+    """The date of its row was made when it ended; the paper is made with the zone as it is known now."""
+    college.worked("a", at(31, 23, 30), at(1, 0, 30, month_=11), local_date="2026-11-01")
+    college.worked("a", at(1, 0, 15), at(1, 1, 15), local_date="2026-09-30")
+    october, november = (college.report("journal", each) for each in (OCTOBER, month_of(date(2026, 11, 1))))
+    assert (total(october, "Hours"), total(november, "Hours")) == (90 * MINUTE, 30 * MINUTE)
+
+
 # The journal
 
 

@@ -35,12 +35,16 @@ class Part(NamedTuple):
 def parts(
     source: Source, period: Period, person_refs: Collection[str] | None = None, tick: Tick = untold
 ) -> Iterator[Part]:
-    """Everything worked in a period, month by month; a session over midnight comes in parts, one for each day."""
+    """Everything worked in a period, month by month; a session over midnight comes in parts, one for each day.
+
+    A row's own date was made when it was written: where the zone has changed since, it may be the day before or after.
+    """
     months = list(period.months())
     for number, each in enumerate(months):
         tick(number, len(months))
         first = each.first - LOOK_BACK if number == 0 else each.first
-        for row in worked(source.connection, first.isoformat(), each.last.isoformat(), person_refs):
+        last = each.last + ONE_DAY if number == len(months) - 1 else each.last
+        for row in worked(source.connection, first.isoformat(), last.isoformat(), person_refs):
             yield from (part for part in by_day(row, source.zone) if part.day in period)
     tick(len(months), len(months))
 
