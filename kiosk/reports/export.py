@@ -23,9 +23,9 @@ from kiosk.reports.ticks import Tick, untold
 
 ExportKind = Literal["hours", "journal"]
 MOST_ROWS = {"xlsx": 1_000_000, "pdf": 5_000}
-"""A sheet has room for 1,048,576; paper of more than some 200 pages nobody reads."""
-MOST_SHEETS = 600
-"""Of a journal on paper or in a workbook: one for each group and month."""
+"""Of hours: a sheet has room for 1,048,576; paper of more than some 200 pages nobody reads."""
+MOST_SHEETS = {"xlsx": 600, "pdf": 400}
+"""Of a journal, one for each group and month: six groups in five years. A document is whole in memory until its end."""
 
 Each = TypeVar("Each")
 
@@ -53,11 +53,11 @@ def export(source: Source, asked: Export, out: BinaryIO, folder: Path, tick: Tic
     if asked.form == "jsonl":
         return _json_lines(_objects(source, asked, groups, tick), out)
     sheets = len(list(asked.period.months())) * len(groups)
-    if asked.kind == "journal" and asked.form in MOST_ROWS and sheets > MOST_SHEETS:
+    if asked.kind == "journal" and sheets > MOST_SHEETS.get(asked.form, sheets):
         raise TooMuch(
             f"a journal of {sheets} sheets is too long for {asked.form}: ask for fewer days, or take csv or jsonl"
         )
-    count = _Count(asked.form)
+    count = _Count(asked.form, MOST_ROWS.get(asked.form) if asked.kind == "hours" else None)
     made = (
         sessions(source, asked.period, tick, on_paper=asked.form == "pdf")
         if asked.kind == "hours"
@@ -70,8 +70,8 @@ def export(source: Source, asked: Export, out: BinaryIO, folder: Path, tick: Tic
 class _Count:
     """How many rows pass, and no more than the form can hold."""
 
-    def __init__(self, form: str) -> None:
-        self._form = form
+    def __init__(self, form: str, most: int | None) -> None:
+        self._form, self._most = form, most
         self.rows = 0
 
     def report(self, made: LongReport) -> LongReport:
@@ -85,9 +85,9 @@ class _Count:
     def _each(self, rows: Iterable[Each]) -> Iterator[Each]:
         for each in rows:
             self.rows += 1
-            if self.rows > MOST_ROWS.get(self._form, self.rows):
+            if self._most is not None and self.rows > self._most:
                 raise TooMuch(
-                    f"more than {MOST_ROWS[self._form]} rows are too long for {self._form}: "
+                    f"more than {self._most} sessions are too long for {self._form}: "
                     "ask for fewer days or one person, or take csv or jsonl"
                 )
             yield each

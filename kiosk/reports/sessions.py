@@ -98,8 +98,7 @@ class _Rows:
             Column(say("Machine")),
             Column(say("Work process")),
             *(() if self._on_paper else (Column(say("Role")),)),
-            Column(say("Start"), "moment"),
-            Column(say("End"), "moment"),
+            *self._when_columns(),
             Column(say("Presence, h"), "hours"),
             Column(say("Credited, h"), "hours"),
             Column(say("Approved, h"), "hours"),
@@ -114,6 +113,12 @@ class _Rows:
             Column(say("Decided on"), "date"),
             *(() if self._on_paper else (Column(say("Session"), "number"),)),
         )
+
+    def _when_columns(self) -> tuple[Column, Column]:
+        say = self._source.words.gettext
+        if self._on_paper:
+            return Column(say("Date"), "date"), Column(say("Time"))
+        return Column(say("Start"), "moment"), Column(say("End"), "moment")
 
     def __iter__(self) -> Iterator[Row]:
         for each in counted(self._source, self._period, self._tick):
@@ -136,8 +141,9 @@ class _Rows:
         source, row, person = self._source, each.row, each.person
         programme = row.programme or (person.programme if person else None)
         machine, process = source.machine(row.machine), source.process(programme, each.process)
-        when = tuple(local(ms, source.zone).replace(tzinfo=None) for ms in (row.start_ms, row.end_ms or row.start_ms))
+        start, end = (local(ms, source.zone).replace(tzinfo=None) for ms in (row.start_ms, row.end_ms or row.start_ms))
         if self._on_paper:
+            when = start.date(), f"{start:%H:%M}–{end:%H:%M}"
             return (person.person_id if person else None, full_name(person), machine, process, *when)
         return (
             person.person_id if person else None,
@@ -148,7 +154,8 @@ class _Rows:
             machine,
             process,
             source.words.gettext(phrases.SESSION_ROLES[row.role]),
-            *when,
+            start,
+            end,
         )
 
     def _standing(self, row: SessionView) -> Row:
