@@ -18,10 +18,14 @@ from kiosk.domain.deadlines import WARNING_MS, idle_timeout
 from kiosk.domain.entries import At, Stamp
 from kiosk.domain.state import Session, State
 from kiosk.domain.timeline import Moment
+from kiosk.proofs import read
 from kiosk.seen import SeenBadges
-from kiosk.store import people
+from kiosk.store import acts, people
+from kiosk.store.ledger import Ledger
 from kiosk.vouching import Hear, refuse_oneself, refuse_other_roles, refuse_unmarked, written
 
+TWICE_MS = 60_000
+"""Nobody holds the same briefing for the same group again within it."""
 BRIEFING = "briefing:"
 """How the id of a safety briefing begins, as machines require it."""
 
@@ -115,12 +119,28 @@ class Shopfloor:
         if not command.briefing.startswith(BRIEFING) or command.briefing not in required:
             raise CommandRefused("unknown_briefing", command.briefing)
         self._refuse_past(command.until, stamp)
+        if before := self._held_just_now(command, group, stamp):
+            return Done((), before)
         batch = refs.new_ref()
         seqs: tuple[int, ...] = ()
         for person_ref in group:
             held = o.QualificationHeld(person_ref, command.briefing, command.until, command.by, batch, command.mark)
             seqs += hear(held)
         return Done(seqs, batch)
+
+    def _held_just_now(self, command: c.HoldBriefing, group: tuple[str, ...], stamp: Stamp) -> str | None:
+        """The batch in which the same hand entered exactly this a moment ago: a form that was sent twice."""
+        since_ms = stamp.wall_ms - TWICE_MS
+        given = acts.acts(
+            self._connection, by=command.by, kinds=("qualification_granted",), first_ms=since_ms, limit=2 * len(group)
+        )
+        ledger, batches = Ledger(self._connection), dict[str, set[str]]()
+        for act in given:
+            entry = ledger.entry(act.id)
+            body = read(entry) if entry is not None else {}
+            if body.get("batch") and (body["qualification"], body["until"]) == (command.briefing, command.until):
+                batches.setdefault(body["batch"], set()).add(body["person_ref"])
+        return next((batch for batch, people_in in batches.items() if people_in == {*group}), None)
 
     def enrol(self, command: c.EnrolSeen, stamp: Stamp, hear: Hear) -> Done:
         """The unknown badge seen last at a reader becomes the person's; their old ones are refused, if so asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -91,6 +92,28 @@ def test_a_ticked_group_is_briefed_in_one_gesture_and_stands_in_the_register_as_
     register = page.partition("Register of briefings")[2]
     assert "18.11.2026 10:00 Safety briefing: cnc 18.05.2027 Жұмабаев Қанат" in register
     assert "Ахметова Айгерім , Иванов Пётр 2 people" in register
+
+
+def batches(staff: Staff) -> list[int]:
+    """How many people each briefing was entered for, in order."""
+    found = Counter(each["batch"] for each in entries(staff) if each["batch"])
+    return list(found.values())
+
+
+def test_a_form_that_is_sent_twice_is_one_briefing_and_the_next_day_it_is_another(
+    staff: Staff, client: FlaskClient
+) -> None:
+    fields = {"briefing": "briefing:cnc", "until": "2027-05-31", "person": [staff.ref("p1"), staff.ref("p2")]}
+    for _ in range(2):
+        answer = send(client, "/briefings/hold", "/briefings/hold", **fields)
+        assert answer.status_code == 303
+    assert batches(staff) == [2]
+    send(client, "/briefings/hold", "/briefings/hold", **{**fields, "person": [staff.ref("p1")]})
+    assert batches(staff) == [2, 1]
+    staff.clock.move(24 * 3_600_000)
+    client = staff.client()
+    send(client, "/briefings/hold", "/briefings/hold", **fields)
+    assert batches(staff) == [2, 1, 2]
 
 
 def test_an_empty_date_is_for_ever_and_a_passed_one_is_refused_with_the_ticks_kept(
