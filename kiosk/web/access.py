@@ -84,7 +84,7 @@ MENU = (
     Link("board.show", N_("Board")),
     Link("people.roster", N_("People")),
     Link("briefings.show", N_("Briefings")),
-    Link("machines.show", N_("Machines and readers")),
+    Link("machines.show", N_("Machines")),
     Link("programmes.show", N_("Programmes")),
     Link("reports.choose", N_("Reports")),
     Link("sync.show", N_("Sync")),

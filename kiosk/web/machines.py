@@ -149,15 +149,20 @@ def reader_row(lab: Lab, status: KioskStatus, reader: Reader, language: Words) -
 
 
 def troubles(services: Services, language: Words) -> list[dict[str, str]]:
-    """What keeps taps or states from being heard, for the top of the instructor's list: where, and what to do."""
+    """What keeps taps or states from being heard, for the top of the instructor's list: where, what to do, and the
+    page that says more."""
     status = services.status()
     rows = [
         reader_row(services.lab, status, each, language) for each in services.lab.readers if each.id in status.readers
     ]
-    found = [{"icon": "card", "where": f"{row.place} · {row.id}", "text": row.trouble} for row in rows if row.trouble]
+    found = [
+        {"icon": "card", "where": f"{row.place} · {row.id}", "text": row.trouble, "page": "machines.show"}
+        for row in rows
+        if row.trouble
+    ]
     if status.broker is False:
         text = language.gettext(N_("No link to the machines: the broker does not answer. Tell the administrator."))
-        found.append({"icon": "signal-lost", "where": "", "text": text})
+        found.append({"icon": "signal-lost", "where": "", "text": text, "page": "machines.show"})
     return found + _waiting_records(services, language)
 
 
@@ -173,7 +178,7 @@ def _waiting_records(services: Services, language: Words) -> list[dict[str, str]
             enterprise=enterprise.name.in_language(language.language) or enterprise.id,
             day=day(local(since_ms, zone).date()),
         )
-        found.append({"icon": "clock", "where": "", "text": text})
+        found.append({"icon": "clock", "where": "", "text": text, "page": "sync.show"})
     return found
 
 

@@ -52,7 +52,7 @@ from kiosk.web.people_parts import (
 from kiosk.web.reading import Reading
 from kiosk.words import day
 
-FEW_SESSIONS = 10
+FEW_SESSIONS = 6
 PAGE = 50
 CHANGES = ("save", "sign", "grant", "enrol", "assign", "block", "consent", "withdraw", "contract", "merge", "erase")
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9]{1,12})")

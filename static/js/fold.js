@@ -1,0 +1,11 @@
+// A part that is folded opens when a link or an answer leads to it.
+"use strict";
+
+function unfold() {
+  const aim = document.querySelector(":target");
+  const fold = aim && (aim.closest("details") || aim.querySelector("details"));
+  if (fold) fold.open = true;
+}
+
+window.addEventListener("hashchange", unfold);
+unfold();
