@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from web_fixtures import HOUR, MINUTE, NOON, World, a_review_day, ref
 from werkzeug.test import TestResponse
 
 from kiosk.commands import PersonRow
+from kiosk.reports.person import make_record
 from kiosk.store import learners, people
 from kiosk.store.schema import write
 from kiosk.web.apps import create_staff_app
+from kiosk.web.job_pages import jobs_of_app
+from kiosk.web.jobs import FOLDER, QueueFull
 from kiosk.web.people_frame import age_on
 
 
@@ -141,6 +145,25 @@ def test_an_erased_person_is_told_plainly_without_a_name(client: FlaskClient, wo
     assert "Сериков" not in shown.text
     for path in ("/edit", "/record.pdf", "/sign/x", "/consent"):
         assert page(client, one("p1", path)).status_code in {404, 405}
+
+
+def test_a_record_to_take_along_is_made_beside_the_kiosk_and_gone_once_it_is_sent(
+    client: FlaskClient, world: World, tmp_path: Path
+) -> None:
+    world.worked("p1", "mill-1", NOON, NOON + 2 * HOUR)
+    sign_in(client)
+    made = page(client, one("p1", "/record.pdf"))
+    assert (made.status_code, made.mimetype, made.data[:5]) == (200, "application/pdf", b"%PDF-")
+    assert (tmp_path / FOLDER).is_dir()
+    assert [*(tmp_path / FOLDER).iterdir()] == []
+    jobs = jobs_of_app(client.application)
+    assert jobs.of(ref("bauyrzhan")) == []
+    with suppress(QueueFull):
+        while True:
+            jobs.start("x", "somebody", make_record, (), filename="x")
+    shown = page(client, one("p1", "/record.pdf"))
+    assert shown.mimetype == "text/html"
+    assert "Too much is being made at the moment." in shown.text
 
 
 def test_a_minor_is_told_with_the_limit_of_the_age(client: FlaskClient, world: World) -> None:

@@ -6,8 +6,10 @@ import base64
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
@@ -16,14 +18,17 @@ from kiosk import phrases
 from kiosk.domain.competence import Standing
 from kiosk.proofs import Checkpoint
 from kiosk.reports.hours import Part, by_day
+from kiosk.reports.pdf_file import write_pdf
 from kiosk.reports.table import Cell, Column, Report, Row, Table
+from kiosk.reports.ticks import Tick
 from kiosk.store import learners, people
 from kiosk.store.learners import SignOffRow
 from kiosk.store.ledger import Ledger
 from kiosk.store.people import Person
+from kiosk.store.schema import open_reader
 from kiosk.store.totals import process_totals
 from kiosk.store.worked import worked
-from kiosk.words import Words, clock_time, day, local
+from kiosk.words import Words, clock_time, day, local, words
 from lab_config.model import Lab, LocalText, Process
 
 FIRST_DATE, LAST_DATE = "0001-01-01", "9999-12-31"
@@ -43,6 +48,17 @@ def person_report(connection: sqlite3.Connection, lab: Lab, person: Person, lang
         landscape=False,
         flowing=True,
     )
+
+
+def make_record(out: Path, tick: Tick, database: Path, lab: Lab, now_ms: int, person_ref: str, language: str) -> None:
+    """Write it as a PDF. For a process of its own; `LookupError` where the person is not on the roster any more."""
+    with closing(open_reader(database)) as connection:
+        person = people.person_by_ref(connection, person_ref)
+        if person is None or not person.person_id:
+            raise LookupError(person_ref)
+        report = person_report(connection, lab, person, words(language), now_ms)
+    with out.open("wb") as file:
+        write_pdf(report, file, tick)
 
 
 @dataclass

@@ -141,6 +141,16 @@ class Jobs:
         path = self._path(job_id)
         return path if job is not None and job.state == DONE and path.is_file() else None
 
+    def take(self, owner: str, job_id: str) -> bytes | None:
+        """What is in the finished file of an account's own job, which is gone with that; None before it is done."""
+        path = self.file(owner, job_id)
+        content = path.read_bytes() if path is not None else None
+        if content is not None:
+            with self._changed:
+                self._jobs.pop(job_id, None)
+                self._throw_away(job_id)
+        return content
+
     def ahead(self, job_id: str) -> int:
         """How many others come before it."""
         with self._changed:
