@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
-import pty
-import select
-import subprocess
-import sys
-import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from export_fixtures import DAYS, FORMS, a_month, lines, made, objects, paper, refused, sheber
 from openpyxl import load_workbook
-from pypdf import PdfReader
 from test_staff_paper_story import (
     GROUP,
-    HOUR,
     MINUTE,
     PAPERS,
-    PEOPLE,
     ZONE,
     Month,
     clock,
@@ -36,34 +23,15 @@ from test_staff_paper_story import (
     sums_on_screen,
 )
 
-from kiosk.cli import main
 from kiosk.commands import DecideSession, ErasePerson, ImportPeople, MergePeople, PersonRow
-from kiosk.reports.csv_file import write_csv
 from kiosk.reports.export import Export, export
 from kiosk.reports.period import Period
 from kiosk.reports.source import Source
-from kiosk.reports.table import Column, LongReport, LongTable, Row
-from kiosk.reports.xlsx_file import write_xlsx
 from kiosk.store.schema import one_moment, open_reader, write
 from kiosk.words import hours_minutes, words
-from lab_config.model import LocalText
-from tests.kiosk_fixtures import small_lab
 
-DAYS = ("--from", "2026-11-01", "--to", "2026-12-31")
 NOVEMBER = ("--from", "2026-11-01", "--to", "2026-11-30")
 DECEMBER = ("--from", "2026-12-01", "--to", "2026-12-31")
-FORMS = ("csv", "xlsx", "jsonl", "pdf")
-
-
-def a_month(folder: Path) -> Month:
-    lab = small_lab(folder / "lab")
-    never = replace(lab.rules, day_end=(), stale_after_ms=None)
-    machines = tuple(replace(each, rules=never) for each in lab.machines)
-    mill = replace(machines[0], name=LocalText({"kk": "Фрезер", "en": "Mill"}))
-    lab = replace(lab, rules=never, machines=(mill, *machines[1:]), academic_hour_ms=40 * MINUTE)
-    made = Month(folder / "data", lab, people=PEOPLE)
-    made.lives()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -78,38 +46,6 @@ def staff(tmp_path: Path) -> Iterator[Month]:
     """The same, to be changed."""
     with closing(a_month(tmp_path)) as made:
         yield made
-
-
-def sheber(*arguments: str | Path, data: Path | None = None) -> Result:
-    told = {} if data is None else {"SHEBER_DATA": str(data)}
-    return CliRunner(env=told).invoke(main, ["export", *map(str, arguments)])
-
-
-def made(staff: Month, out: Path, kind: str, form: str, *more: str | Path) -> Path:
-    days = () if "--from" in more else DAYS
-    result = sheber(kind, "--format", form, "--out", out, *days, *more, data=staff.folder)
-    assert result.exit_code == 0, result.output
-    return out
-
-
-def refused(result: Result, status: int = 1) -> str:
-    assert result.exit_code == status, result.output
-    assert isinstance(result.exception, SystemExit)
-    return result.stderr
-
-
-def objects(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def lines(path: Path) -> list[list[str]]:
-    data = path.read_bytes()
-    assert data.startswith(b"\xef\xbb\xbf")
-    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=";"))
-
-
-def paper(path: Path) -> str:
-    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
 
 
 def of_csv(path: Path) -> list[dict[str, str]]:
@@ -358,142 +294,3 @@ def test_all_of_it_is_of_one_moment_whatever_the_kiosk_writes_meanwhile(staff: M
     assert done == [0, 1, 2]
     assert objects(tmp_path / "during") == before
     assert objects(made(staff, tmp_path / "after", "hours", "jsonl"))[-1]["approved_ms"] == 3 * MINUTE
-
-
-# --- what is asked, and where it goes
-
-
-@pytest.mark.parametrize(
-    ("days", "why"),
-    [
-        (("2026-11-02", "2026-11-01"), "comes after"),
-        (("2026-02-30", "2026-03-01"), "'2026-02-30' is no day"),
-        (("2026-11-01", "20261130"), "'20261130' is no day"),
-        (("01.11.2026", "2026-11-30"), "'01.11.2026' is no day"),
-        (("0026-11-01", "2026-11-30"), "'0026-11-01' is no day"),
-        (("2016-01-01", "2026-11-30"), "more than ten years apart"),
-    ],
-)
-def test_days_that_are_none_are_a_slip_of_the_one_who_asks(tmp_path: Path, days: tuple[str, str], why: str) -> None:
-    asked = (
-        "hours",
-        "--data",
-        tmp_path,
-        "--from",
-        days[0],
-        "--to",
-        days[1],
-        "--format",
-        "csv",
-        "--out",
-        tmp_path / "x",
-    )
-    assert why in refused(sheber(*asked), 2)
-
-
-def test_an_older_file_is_replaced_once_the_new_one_is_whole(month: Month, tmp_path: Path) -> None:
-    out = tmp_path / "out" / "hours.jsonl"
-    out.parent.mkdir()
-    out.write_text("older")
-    asked = ("hours", *DAYS, "--format", "jsonl", "--out", out)
-    refused(sheber(*asked, "--person", "p9", data=month.folder))
-    assert out.read_text() == "older"
-    made(month, out, "hours", "jsonl")
-    assert objects(out)
-    assert out.stat().st_mode & 0o777 == 0o600
-    assert list(out.parent.iterdir()) == [out]
-
-
-def test_a_disk_that_takes_no_more_leaves_the_older_file_and_no_draft(month: Month, tmp_path: Path) -> None:
-    for form in FORMS:
-        out = tmp_path / form / "hours"
-        out.parent.mkdir()
-        out.write_text("older")
-        command = [sys.executable, "-m", "kiosk", "export", "hours", *DAYS, "--format", form, "--out", str(out)]
-        limited = (
-            f"ulimit -f 1; exec {' '.join(command)} --data {month.folder}"  # files of 1 kB: as a disk that is full
-        )
-        result = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
-        assert result.returncode == 1, result.stderr
-        assert result.stderr.startswith(f"sheber: cannot write {out}: ")
-        assert "Traceback" not in result.stderr
-        assert out.read_text() == "older"
-        assert list(out.parent.iterdir()) == [out]
-
-
-def test_a_folder_a_device_and_a_database_are_no_place_for_it(month: Month, tmp_path: Path) -> None:
-    def to(out: Path, status: int) -> str:
-        return refused(sheber("hours", *DAYS, "--format", "csv", "--out", out, data=month.folder), status)
-
-    to(tmp_path, 2)
-    assert "is no file" in to(Path("/dev/null"), 2)
-    assert Path("/dev/null").is_char_device()
-    assert f"cannot write {tmp_path}/none/hours.csv" in to(tmp_path / "none" / "hours.csv", 1)
-    for inside in (month.database, month.folder / "new.csv"):
-        assert "is in the kiosk's data folder" in to(inside, 1)
-    copy = tmp_path / "backup.db"
-    assert CliRunner().invoke(main, ["backup", str(copy), "--data", str(month.folder)]).exit_code == 0
-    assert "is a Sheber database or backup" in to(copy, 1)
-
-
-def test_more_than_a_form_can_hold_is_said_before_it_is_made(month: Month, tmp_path: Path) -> None:
-    decade = ("--from", "2020-01-01", "--to", "2029-12-31")
-    many = [replace(PEOPLE[0], person_id=f"q{n}", group=f"G{n}", badges=()) for n in range(6)]
-    with closing(Month(tmp_path / "data", month.lab, people=(*PEOPLE, *many))) as staff:
-        asked = ("journal", *decade, "--format", "pdf", "--out", tmp_path / "journal.pdf")
-        assert "take csv or jsonl" in refused(sheber(*asked, data=staff.folder))
-        assert lines(made(staff, tmp_path / "journal.csv", "journal", "csv", *decade))
-    assert not (tmp_path / "journal.pdf").exists()
-
-
-def test_long_tables_are_written_in_the_memory_of_a_short_one() -> None:
-    def rows(count: int) -> Iterator[Row]:
-        return ((f"n{each}", each * HOUR) for each in range(count))
-
-    def peak(write_it: Any, count: int) -> int:
-        columns = (Column("Name"), Column("Hours", "hours"))
-        report = LongReport("Long", (), (LongTable(columns, rows(count), lambda: None),))
-        with Path(os.devnull).open("wb") if write_it is write_csv else io.BytesIO() as out:
-            tracemalloc.start()
-            write_it(report, out)
-            found = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-        return found
-
-    assert peak(write_csv, 20_000) < peak(write_csv, 200) + 100_000
-    assert peak(write_xlsx, 6_000) < peak(write_xlsx, 200) + 400_000
-
-
-def test_a_terminal_sees_how_far_it_is(month: Month, tmp_path: Path) -> None:
-    controller, terminal = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "kiosk",
-        "export",
-        "journal",
-        *DAYS,
-        "--format",
-        "csv",
-        "--data",
-        str(month.folder),
-    ]
-    with subprocess.Popen(
-        [*command, "--out", str(tmp_path / "j.csv")], stdout=subprocess.PIPE, stderr=terminal
-    ) as ours:
-        os.close(terminal)
-        seen = b""
-        while select.select([controller], [], [], 60)[0]:
-            try:
-                seen += os.read(controller, 4096)
-            except OSError:  # the other end is closed
-                break
-        os.close(controller)
-        assert ours.wait(60) == 0
-    assert b"journal" in seen
-    assert b"100%" in seen
-
-
-def test_the_help_has_an_example_of_each() -> None:
-    for kind in ("hours", "journal"):
-        assert f"Example: sheber export {kind}" in " ".join(sheber(kind, "--help").stdout.split())
