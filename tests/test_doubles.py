@@ -135,6 +135,18 @@ def test_consent_is_never_taken_over_and_a_contract_only_where_there_was_none(fl
     assert entry["session"] == session
 
 
+def test_what_was_approved_of_the_double_leaves_with_the_kept_persons_contract_and_consent(floor: Floor) -> None:
+    session = lesson(floor, TWIN)
+    floor.ask(DecideSession(session, "approved", floor.by))
+    assert floor.entries("record_released") == []
+    merge(floor)
+    (entry,) = floor.entries("record_released")
+    assert (entry["session"], entry["enterprise"]) == (session, "ent-steel")
+    floor.ask(ImportPeople((AIGERIM,)))
+    assert len(floor.entries("record_released")) == 1
+    assert [row.session for row in outbox.pending(floor.desk.connection, "ent-steel", 1 << 40, 10)] == [session]
+
+
 def test_released_records_keep_their_reference_and_go_on_with_their_numbers(floor: Floor) -> None:
     double = replace(TWIN, contract="Д-9", contract_from="2026-01-01", consent_until="2030-12-31")
     floor.ask(ImportPeople((double,)))

@@ -38,7 +38,7 @@ def told_of_people(state: State, now: Moment, heard: o.Observation) -> Iterator[
         case o.ContractTold():
             yield from _contracted(state, now, heard)
         case o.FoundTwice():
-            yield from _merged(state, heard)
+            yield from _merged(state, now, heard)
         case o.ErasureAsked():
             yield from _erased(state, heard)
 
@@ -87,8 +87,11 @@ def _contracted(state: State, now: Moment, told: o.ContractTold) -> Iterator[e.B
         yield from releases(state, person.ref, now)
 
 
-def _merged(state: State, found: o.FoundTwice) -> Iterator[e.Body]:
-    """Nobody may be at work meanwhile: an open session has one person until it ends."""
+def _merged(state: State, now: Moment, found: o.FoundTwice) -> Iterator[e.Body]:
+    """Nobody may be at work meanwhile: an open session has one person until it ends.
+
+    What was approved of the double may leave with the contract and the consent of the person kept.
+    """
     kept, double = _known(state, found.person_ref), _known(state, found.double)
     if kept is double:
         raise o.DecisionRefused("same_person", kept.ref)
@@ -97,6 +100,7 @@ def _merged(state: State, found: o.FoundTwice) -> Iterator[e.Body]:
     _refuse_present(state, kept)
     _refuse_present(state, double)
     yield e.PersonMerged(double.ref, kept.ref, found.by)
+    yield from releases(state, kept.ref, now)
 
 
 def _erased(state: State, asked: o.ErasureAsked) -> Iterator[e.Body]:
