@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from cheroot.connections import ConnectionManager
+from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Gateway_10
 from cheroot.wsgi import Server as WSGIServer
+
+from kiosk.web.slow_clients import (
+    IO_TIMEOUT_S,
+    MOST_CONNECTIONS,
+    MOST_OF_AN_ADDRESS,
+    REQUEST_S,
+    Paced,
+    Readers,
+)
 
 if TYPE_CHECKING:
     from kiosk.web.feed import Feed
@@ -28,7 +38,6 @@ LARGE_BODIES = {b"/people/import": 20 * 1024 * 1024, b"/programmes/import": 20 *
 """Where a file is handed in (contract, section 10: imports 20 MB), form and all."""
 HEADER_LIMIT = 32 * 1024
 PIECE = 64 * 1024
-IO_TIMEOUT_S = 10
 FEED_PATH = b"/feed"
 MAX_DIGITS = 15
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -63,6 +72,20 @@ class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
     given_away = False
 
+    def __init__(self, server: _Cheroot, sock: socket.socket, makefile: Callable[..., Any] = MakeFile) -> None:
+        super().__init__(server, sock, makefile)
+        self._paced = Paced(sock, server.readers, server.patience_s)
+        self.rfile = makefile(self._paced, "rb", self.rbufsize)
+
+    def communicate(self) -> bool:
+        """The next request, but for an address that keeps threads enough waiting: it is looked at again soon."""
+        address = self.remote_addr or ""
+        if not self.server.readers.have_room(address):
+            return True
+        self._paced.address = address
+        self._paced.begin()
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
+
     def close(self) -> None:
         if not self.given_away:
             super().close()
@@ -80,7 +103,13 @@ class _PatientConnections(ConnectionManager):
 
     def _from_server_socket(self, server_socket: socket.socket) -> None:
         connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
-        if connection is not None:
+        if connection is None:
+            return
+        known = self._selector.connections  # type: ignore[attr-defined]
+        waiting = [each.remote_addr for _, each in known if each is not self.server]
+        if len(waiting) >= MOST_CONNECTIONS or waiting.count(connection.remote_addr) >= MOST_OF_AN_ADDRESS:
+            connection.close()
+        else:
             self.put(connection)
 
 
@@ -146,6 +175,8 @@ class _Cheroot(WSGIServer):
     version = "Sheber"
     feed: Feed | None = None
     door: Door | None = None
+    readers: Readers
+    patience_s: float
 
     def prepare(self) -> None:
         super().prepare()
@@ -161,7 +192,8 @@ class _Cheroot(WSGIServer):
 class Server:
     """One listener in its own threads. `tls` is a pair of files: certificate and key.
 
-    With a `door` its live streams are the staff side's, which last as long as their sign-ins.
+    With a `door` its live streams are the staff side's, which last as long as their sign-ins. `patience_s` is the time
+    that a request may take to arrive (`slow_clients`).
     """
 
     def __init__(
@@ -171,6 +203,7 @@ class Server:
         feed: Feed | None = None,
         tls: tuple[Path, Path] | None = None,
         door: Door | None = None,
+        patience_s: float = REQUEST_S,
     ) -> None:
         self._cheroot = _Cheroot(
             _host_and_port(listen), app, numthreads=THREADS, max=THREADS, timeout=IO_TIMEOUT_S, request_queue_size=64
@@ -178,6 +211,8 @@ class Server:
         self._cheroot.gateway = _Gateway
         self._cheroot.feed = feed
         self._cheroot.door = door
+        self._cheroot.readers = Readers()
+        self._cheroot.patience_s = patience_s
         self._tls = tls is not None
         if tls is not None:
             self._cheroot.ssl_adapter = _LazyTLS(*tls)
