@@ -148,9 +148,11 @@ def test_from_the_first_day_to_the_erasure(college: College) -> None:
     )
     page = college.page_of("p77")
     college.send("teacher", f"{page}/badge/number", number="0F00ABCDEF")
+    (seen,) = re.findall(r'name="seen" value="(\w+)"', college.look("teacher", f"{page}/edit").text)
     college.send(
         "teacher",
         f"{page}/edit",
+        seen=seen,
         surname="Құпиябай",
         given="Ақсұңқар",
         **(fields | {"patronymic": "Сырымұлы"}),
