@@ -20,12 +20,14 @@ from kiosk.commands import (
     CloseSession,
     Command,
     CommandRefused,
+    DateBoot,
     DecideSession,
     EnterManual,
     ErasePerson,
     GiveConsent,
     GrantQualification,
     ImportPeople,
+    LockMachine,
     MergePeople,
     QuestionSession,
     RecordContract,
@@ -35,11 +37,12 @@ from kiosk.commands import (
     UndoReview,
     WithdrawConsent,
 )
+from kiosk.desk import Desk
 from kiosk.domain.state import State
 from kiosk.projection import fold
 from kiosk.store import people
 from kiosk.store.ledger import Ledger
-from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR
+from tests.kiosk_fixtures import AIGERIM, MASTER, PYOTR, HandClock
 
 TWIN = replace(AIGERIM, person_id="p9", badges=("AABBCCDD11",), birth_date="2010-01-01")
 OTHER = replace(PYOTR, person_id="p8", badges=("1122334455",), enterprise="ent-steel", contract="Д-8")
@@ -55,33 +58,35 @@ def commands(floor: Floor, deciders: list[str], draw: random.Random) -> Command:
     ref = draw.choice(list(floor.desk.core.state.people))
     badge = draw.choice(list(floor.desk.core.state.badges))
     now = floor.now_ms
-    return draw.choice(
-        [
-            DecideSession(session, "approved", by),
-            DecideSession(session, "adjusted", by, "other", "words", draw.randint(0, 5 * MINUTE)),
-            DecideSession(session, "rejected", by, "not_present"),
-            ApproveSessions(some, by),
-            UndoReview(some, by),
-            UndoReview((session,), by),
-            QuestionSession(session, ref, "why"),
-            CloseSession(session, by),
-            EnterManual(who, "mill-1", None, now - 90 * MINUTE, now - draw.randint(0, 60) * MINUTE, by, "other", "x"),
-            SignCompetency(ref, "CNC-c", draw.randint(0, 3), by, "well"),
-            GrantQualification(who, "briefing:cnc", draw.choice([None, "2030-01-01"]), by),
-            GiveConsent(who, "ent-steel", draw.choice([None, "2030-01-01"]), by),
-            WithdrawConsent(who, "ent-steel", by),
-            RecordContract(who, "ent-steel", None, draw.choice([None, "2031-01-01"]), "Д", None, by),
-            RetireBadge(badge, by),
-            SavePerson(replace(draw.choice(ROSTER), birth_date=draw.choice([None, "2009-05-05"])), by),
-            ImportPeople((draw.choice(ROSTER),)),
-            MergePeople(who, draw.choice(IDS), draw.choice(["console", by])),
-            ErasePerson(who, draw.choice(["console", by, by])),
-        ]
-    )
+    asked: list[Command] = [
+        DecideSession(session, "approved", by),
+        DecideSession(session, "adjusted", by, "other", "words", draw.randint(0, 5 * MINUTE)),
+        DecideSession(session, "rejected", by, "not_present"),
+        ApproveSessions(some, by),
+        UndoReview(some, by),
+        UndoReview((session,), by),
+        QuestionSession(session, ref, "why"),
+        CloseSession(session, by),
+        EnterManual(who, "mill-1", None, now - 90 * MINUTE, now - draw.randint(0, 60) * MINUTE, by, "other", "x"),
+        SignCompetency(ref, "CNC-c", draw.randint(0, 3), by, "well"),
+        GrantQualification(who, "briefing:cnc", draw.choice([None, "2030-01-01"]), by),
+        GiveConsent(who, "ent-steel", draw.choice([None, "2030-01-01"]), by),
+        WithdrawConsent(who, "ent-steel", by),
+        RecordContract(who, "ent-steel", None, draw.choice([None, "2031-01-01"]), "Д", None, by),
+        RetireBadge(badge, by),
+        SavePerson(replace(draw.choice(ROSTER), birth_date=draw.choice([None, "2009-05-05"])), by),
+        ImportPeople((draw.choice(ROSTER),)),
+        MergePeople(who, draw.choice(IDS), draw.choice(["console", by])),
+        ErasePerson(who, draw.choice(["console", by, by])),
+    ]
+    return draw.choice(asked)
 
 
-def live_through(floor: Floor, draw: random.Random, length: int) -> None:
-    """Taps, machine time and what the office asks; what is refused changes nothing."""
+def live_through(floor: Floor, draw: random.Random, length: int, *, outages: bool = False) -> None:
+    """Taps, machine time and what the office asks; what is refused changes nothing.
+
+    With `outages` the kiosk goes down now and then, and comes back with a clock that nobody set, or that somebody sets.
+    """
     deciders = [floor.by, floor.ref(MASTER)]
     deciders += [str(floor.ask(AddUser(role, role, "$hash")).value) for role in ("instructor", "lead", "admin")]
     steps: list[Callable[[], object]] = [
@@ -91,9 +96,42 @@ def live_through(floor: Floor, draw: random.Random, length: int) -> None:
         lambda: floor.ask(commands(floor, deciders, draw)),
         lambda: floor.ask(commands(floor, deciders, draw)),
     ]
+    if outages:
+        steps += [
+            lambda: go_down(floor, draw),
+            lambda: set_clock(floor, draw),
+            lambda: floor.ask(dated(floor, draw.choice(deciders), draw)),
+            lambda: floor.ask(LockMachine("mill-1", draw.random() < 0.3, draw.choice(deciders))),
+        ]
     for _ in range(length):
         with suppress(CommandRefused):
             draw.choice(steps)()
+
+
+def go_down(floor: Floor, draw: random.Random) -> None:
+    """For less or more than a session outlives."""
+    floor.desk.pass_time(heartbeat=True)
+    floor.desk.close()
+    boots = len(floor.desk.core.state.timeline.boots)
+    after_ms = draw.choice([20_000, 5 * MINUTE, 40 * MINUTE])
+    floor.clock = HandClock(floor.clock.wall_ms() + after_ms, f"boot-{boots + 1}")
+    floor.clock.synced = draw.random() < 0.5
+    floor.desk = Desk(floor.data / "kiosk.db", floor.clock, floor.lab)
+    floor.desk.start()
+
+
+def set_clock(floor: Floor, draw: random.Random) -> None:
+    """The network came back, perhaps."""
+    if draw.random() < 0.4:
+        floor.clock.synced = True
+        floor.desk.pass_time(heartbeat=True)
+
+
+def dated(floor: Floor, by: str, draw: random.Random) -> Command:
+    """Somebody says when a session was, right or a little wrong."""
+    rows = floor.rows()
+    row = draw.choice(rows) if rows else None
+    return DateBoot(row.session if row else 0, (row.start_ms if row else 0) + draw.choice([0, MINUTE, -MINUTE]), by)
 
 
 @pytest.mark.parametrize("seed", [16, 46, 51])  # whose lives hold all of it
@@ -121,3 +159,58 @@ def test_a_start_and_a_rebuild_end_with_what_was_lived(tmp_path: Path, seed: int
         undone = {entry["undo"] for entry in floor.entries("session_reviewed")}
         happened = {entry["type"] for entry in floor.entries("person_merged", "person_erased")}
         assert (undone, happened) == ({True, False}, {"person_merged", "person_erased"})
+
+
+def released(floor: Floor) -> int:
+    """How many records were; each with a contract and a consent as the entries before it say, and no number left out.
+
+    Written from contract.md, section 9, on the entries alone.
+    """
+    contracts: dict[tuple[str, str], tuple[str, str]] = {}
+    consents: set[tuple[str, str]] = set()
+    kept: dict[str, str] = {}
+    last: dict[tuple[str, str], int] = {}
+    revisions: dict[str, int] = {}
+    for entry in floor.entries(
+        "contract_recorded", "consent_given", "consent_withdrawn", "person_merged", "record_released"
+    ):
+        key = (entry.get("person_ref", ""), entry.get("enterprise", ""))
+        match entry["type"]:
+            case "contract_recorded":
+                contracts[key] = (entry["valid_from"] or "", entry["valid_to"] or "9999")
+            case "consent_given":
+                consents.add(key)
+            case "consent_withdrawn":
+                consents.discard(key)
+            case "person_merged":
+                double, into = entry["person_ref"], entry["into"]
+                kept = {ref: into if whose == double else whose for ref, whose in kept.items()} | {double: into}
+                for (ref, enterprise), days in list(contracts.items()):
+                    if ref == double:
+                        contracts.setdefault((into, enterprise), days)
+            case _:
+                record, enterprise = entry["record"], entry["enterprise"]
+                whose = kept.get(record["person_ref"], record["person_ref"])
+                first, until = contracts[whose, enterprise]
+                assert first <= record["local_date"] <= until
+                assert (whose, enterprise) in consents
+                number = record["person_ref"], enterprise
+                last[number] = last.get(number, 0) + 1
+                assert record["person_seq"] == last[number]
+                before = revisions.get(record["id"])
+                revisions[record["id"]] = record["revision"]
+                assert (record["revision"], record["supersedes"]) == ((before or 0) + 1, before)
+    return len(revisions)
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_outages_and_unset_clocks_change_nothing_of_that_and_records_leave_by_the_book(
+    tmp_path: Path, seed: int
+) -> None:
+    with a_floor(tmp_path) as floor:
+        floor.ask(ImportPeople(ROSTER))
+        live_through(floor, random.Random(seed), 400, outages=True)
+        assert audit(floor.desk.connection, None, lambda *_: None).findings == ()
+        assert released(floor) > 2
+        floor.desk.close()
+        assert office.rebuild(floor.data).same
