@@ -9,31 +9,28 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.patience import wait_for
 
 if TYPE_CHECKING:
     from delivery_fixtures import Endpoint, Reply
     from sync_fixtures import College
 
-T = TypeVar("T")
+# A law that holds is shown by the same examples each time, however slow the machine is; `./test --all` takes new ones.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def wait_for(condition: Callable[[], T], timeout_s: float = 5.0, what: str = "the condition") -> T:
-    """The first true value of `condition`, asked every few milliseconds; fails with `what` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {timeout_s:g} s in vain for {what}")
-        time.sleep(0.005)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile") is None:
+        settings.load_profile("steady")
 
 
 @pytest.fixture
@@ -91,7 +88,7 @@ class Broker:
         log = self.folder / "mosquitto.log"
         with log.open("ab") as output:
             self._process = subprocess.Popen([program, "-c", str(configuration)], stdout=output, stderr=output)
-        wait_for(self._answers, 10, f"mosquitto to listen; its log is {log}")
+        wait_for(self._answers, what=f"mosquitto to listen; its log is {log}")
 
     def stop(self) -> None:
         """Leave, as at a power cut: no client hears a goodbye."""

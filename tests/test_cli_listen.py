@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -282,7 +283,7 @@ STATES = 'status = {dialect = "text", topic = "lab/mill/state", states = {RUN = 
 
 def test_a_source_that_speaks_is_well(judged: Judge) -> None:
     _, told = judged(STATES, ("lab/mill/state", "RUN"))
-    assert told.startswith("OK       machine m, lab/mill/state: it speaks, every 0.4")
+    assert re.match(r"OK       machine m, lab/mill/state: it speaks, every [0-9.]+ s\.", told)
 
 
 def test_a_silent_topic_names_those_of_similar_names_that_speak(judged: Judge) -> None:
@@ -302,7 +303,7 @@ def test_values_that_no_table_lists_are_named_with_the_line_to_write(judged: Jud
 def test_a_source_that_repeats_itself_too_slowly_is_a_warning(judged: Judge) -> None:
     _, told = judged('stale_after = "500ms"\n' + STATES, ("lab/mill/state", "RUN"))
     assert told.startswith("LOOK")
-    assert 'Write stale_after = "2s"' in told or 'Write stale_after = "1s"' in told
+    assert re.search(r'Write stale_after = "\ds"', told)
 
 
 def test_a_state_that_only_the_broker_kept_is_no_sign_of_life(judged: Judge) -> None:

@@ -128,7 +128,7 @@ def a_kiosk(folder: Path, data: Path, wait_until: Wait, *, people: bool = True) 
         process = subprocess.Popen(command, stdout=output, stderr=output)
     made = Kiosk(folder, data, readers, process, wait_until)
     try:
-        wait_until(lambda: "staff side" in made.log, 20, "the start")
+        wait_until(lambda: "staff side" in made.log, what="the start")
         if people:
             office.perform(data, ImportPeople(PEOPLE))
         yield made
@@ -165,7 +165,7 @@ def test_a_full_disk_is_red_refuses_the_tap_and_recording_goes_on_when_there_is_
 ) -> None:
     with tmpfs(tmp_path / "disk", 8 * MIB) as disk, a_kiosk(tmp_path, disk / "data", wait_until) as kiosk:
         kiosk.tap(AIGERIM.badges[0])
-        wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the first session")
+        wait_until(lambda: kiosk.count("session_opened") == 1, what="the first session")
         before = ledger(kiosk.data)
         filler = fill(disk)
         kiosk.tap(PYOTR.badges[0], "lathe-1")
@@ -176,9 +176,9 @@ def test_a_full_disk_is_red_refuses_the_tap_and_recording_goes_on_when_there_is_
         assert kiosk.is_red("disk_full")
         assert ledger(kiosk.data) == before
         filler.unlink()
-        wait_until(lambda: kiosk.health()["recording"], 10, "the recovery")
+        wait_until(lambda: kiosk.health()["recording"], what="the recovery")
         kiosk.tap(PYOTR.badges[0], "lathe-1")
-        wait_until(lambda: kiosk.count("session_opened") == 2, 5, "the second session")
+        wait_until(lambda: kiosk.count("session_opened") == 2, what="the second session")
         after = ledger(kiosk.data)
     assert "tap" not in names
     assert 'id="alarm" role="alert"' in page
@@ -197,11 +197,11 @@ def test_the_ballast_lets_a_kiosk_on_a_full_disk_record_again_with_nobody_there(
         assert ballast.stat().st_blocks * 512 == 16 * MIB
         fill(disk)
         kiosk.tap(AIGERIM.badges[0])
-        wait_until(lambda: kiosk.is_red("disk_full"), 5, "the red screen")
-        wait_until(lambda: kiosk.health()["recording"], 10, "the recovery")
+        wait_until(lambda: kiosk.is_red("disk_full"), what="the red screen")
+        wait_until(lambda: kiosk.health()["recording"], what="the recovery")
         assert not ballast.exists()
         kiosk.tap(AIGERIM.badges[0])
-        wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the session")
+        wait_until(lambda: kiosk.count("session_opened") == 1, what="the session")
 
 
 @needs_root
@@ -215,10 +215,10 @@ def test_a_kiosk_started_on_a_full_disk_is_red_and_begins_its_log_when_there_is_
             assert "The disk is full" in kiosk.page()
             kiosk.tap(AIGERIM.badges[0])
             filler.unlink()
-            wait_until(lambda: kiosk.health()["recording"], 10, "the first start")
+            wait_until(lambda: kiosk.health()["recording"], what="the first start")
             office.perform(kiosk.data, ImportPeople(PEOPLE))
             kiosk.tap(AIGERIM.badges[0])
-            wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the session")
+            wait_until(lambda: kiosk.count("session_opened") == 1, what="the session")
             assert [entry["reason"] for entry in of_type(kiosk.data, "observations_lost")] == ["not_recording"]
 
 
@@ -229,18 +229,18 @@ def test_a_kiosk_started_on_a_read_only_disk_is_red_and_goes_on_where_it_was_onc
     with tmpfs(tmp_path / "disk", 8 * MIB) as disk:
         with a_kiosk(tmp_path, disk / "data", wait_until) as kiosk:
             kiosk.tap(AIGERIM.badges[0])
-            wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the session")
-            wait_until(lambda: kiosk.health()["recording"], 5, "an acknowledged tap")
+            wait_until(lambda: kiosk.count("session_opened") == 1, what="the session")
+            wait_until(lambda: kiosk.health()["recording"], what="an acknowledged tap")
         before = ledger(disk / "data")
         run("mount", "-o", "remount,ro", str(disk))
         with a_kiosk(tmp_path, disk / "data", wait_until, people=False) as kiosk:
             assert kiosk.is_red("read_only")
             assert "The disk cannot be written" in kiosk.page()
             run("mount", "-o", "remount,rw", str(disk))
-            wait_until(lambda: kiosk.health()["recording"], 10, "the recovery")
+            wait_until(lambda: kiosk.health()["recording"], what="the recovery")
             kiosk.tap(PYOTR.badges[0], "lathe-1")
-            wait_until(lambda: kiosk.count("session_opened") == 2, 5, "the second session")
-            wait_until((disk / "data" / "control.sock").exists, 5, "the control socket")
+            wait_until(lambda: kiosk.count("session_opened") == 2, what="the second session")
+            wait_until((disk / "data" / "control.sock").exists, what="the control socket")
             assert ledger(kiosk.data)[: len(before)] == before
 
 
@@ -257,12 +257,12 @@ def test_a_file_system_that_makes_itself_read_only_is_red_and_holds_what_was_ack
     try:
         with a_kiosk(tmp_path, disk / "data", wait_until) as kiosk:
             kiosk.tap(AIGERIM.badges[0])
-            wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the session")
+            wait_until(lambda: kiosk.count("session_opened") == 1, what="the session")
             before = ledger(kiosk.data)
             device = Path(run("findmnt", "-no", "SOURCE", str(disk)).strip()).name
             Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
             kiosk.tap(PYOTR.badges[0], "lathe-1")
-            wait_until(lambda: kiosk.is_red("read_only"), 5, "the red screen")
+            wait_until(lambda: kiosk.is_red("read_only"), what="the red screen")
             assert "The disk cannot be written" in kiosk.page()
         run("umount", str(disk))
         run("mount", "-o", "loop", str(image), str(disk))
@@ -274,7 +274,7 @@ def test_a_file_system_that_makes_itself_read_only_is_red_and_holds_what_was_ack
 def test_a_failed_sync_acknowledges_nothing_until_the_tail_was_read_again(tmp_path: Path, wait_until: Wait) -> None:
     with a_kiosk(tmp_path, tmp_path / "data", wait_until) as kiosk:
         kiosk.tap(AIGERIM.badges[0])
-        wait_until(lambda: kiosk.count("session_opened") == 1, 5, "the session")
+        wait_until(lambda: kiosk.count("session_opened") == 1, what="the session")
         before = ledger(kiosk.data)
         with (tmp_path / "strace.log").open("wb") as output:
             strace = subprocess.Popen(
@@ -293,10 +293,10 @@ def test_a_failed_sync_acknowledges_nothing_until_the_tail_was_read_again(tmp_pa
         finally:
             strace.send_signal(signal.SIGINT)
             strace.wait(10)
-        wait_until(lambda: kiosk.health()["recording"], 10, "the recovery")
+        wait_until(lambda: kiosk.health()["recording"], what="the recovery")
         after = ledger(kiosk.data)
         kiosk.tap(AIGERIM.badges[0])
-        wait_until(lambda: len(ledger(kiosk.data)) > len(after), 5, "the tap after it")
+        wait_until(lambda: len(ledger(kiosk.data)) > len(after), what="the tap after it")
     assert "tap" not in names
     assert after[: len(before)] == before
     lost = sum(entry["count"] for entry in after if entry["type"] == "observations_lost")
@@ -332,12 +332,12 @@ def test_what_is_heard_in_red_is_answered_counted_and_never_entered_later(tmp_pa
         stored: list[int] = []
         for number in range(5):
             inbox.deliver(BadgeSeen("mill-1", AIGERIM.badges[0]), lambda number=number: stored.append(number))  # type: ignore[misc]
-        wait_until(lambda: len(stored) == 5, 5, "the broker's acknowledgements")
+        wait_until(lambda: len(stored) == 5, what="the broker's acknowledgements")
         with pytest.raises(CommandRefused, match="not_recording"):
             clerk.submit(ImportPeople(PEOPLE))
         filler.unlink()
-        wait_until(lambda: not clerk.trouble, 10, "the recovery")
-        wait_until(lambda: told[-1].body.type == "observations_lost", 5, "what is told last")
+        wait_until(lambda: not clerk.trouble, what="the recovery")
+        wait_until(lambda: told[-1].body.type == "observations_lost", what="what is told last")
         entries = ledger(disk / "data")
     assert [entry["type"] for entry in entries].count("session_opened") == 0
     assert [entry["seq"] for entry in entries] == [entry.seq for entry in told]

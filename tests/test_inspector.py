@@ -81,7 +81,7 @@ def inspected(database: Path, wait_until: Wait) -> bool:
     inspector = Inspector(database, found.set)
     inspector.start()
     try:
-        wait_until(lambda: found.is_set() or inspector.inspections, 20, "the end of the inspection")
+        wait_until(lambda: found.is_set() or inspector.inspections, what="the end of the inspection")
     finally:
         inspector.stop()
         inspector.join(5)
@@ -179,7 +179,7 @@ def test_a_sound_ledger_is_inspected_again_and_again_while_the_kiosk_writes(
             desk.pass_time(heartbeat=True)
             return inspector.inspections >= 2
 
-        wait_until(inspected_twice, 20, "the second inspection")
+        wait_until(inspected_twice, what="the second inspection")
         inspector.stop()
         inspector.join(5)
         assert desk.core.state.size > workshop.size
@@ -300,7 +300,7 @@ def test_a_running_kiosk_that_finds_damage_ends_and_its_next_start_records_in_a_
     assert workshop.aside == []
     second = run()
     try:
-        wait_until(lambda: "staff side" in log.read_text().rpartition("does not fit its hash")[2], 20, "the start")
+        wait_until(lambda: "staff side" in log.read_text().rpartition("does not fit its hash")[2], what="the start")
         assert len(workshop.aside) == 1
         second.send_signal(signal.SIGTERM)
         assert second.wait(20) == 0

@@ -40,11 +40,11 @@ def test_a_badge_and_a_machine_become_a_session_in_the_ledger(
     tmp_path: Path, mosquitto: Broker, wait_until: Wait
 ) -> None:
     with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, readers):
-        wait_until(lambda: kiosk._status().broker, 5, "the broker")
+        wait_until(lambda: kiosk._status().broker, what="the broker")
         publish(mosquitto, "lab/mill-1", '{"state": "RUN"}')
         readers["mill-1"].tap(AIGERIM.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
-        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), 5, "the state")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
+        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), what="the state")
     (opened,) = of_type(tmp_path / "data", "session_opened")
     (changed,) = of_type(tmp_path / "data", "state_changed")
     assert (opened["machine"], opened["process"], changed["state"]) == ("mill-1", "CNC3", "running")
@@ -55,10 +55,10 @@ def test_a_payload_that_tells_nothing_is_counted_and_listening_goes_on(
     tmp_path: Path, mosquitto: Broker, wait_until: Wait, payload: str
 ) -> None:
     with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, _):
-        wait_until(lambda: kiosk._status().broker, 5, "the broker")
+        wait_until(lambda: kiosk._status().broker, what="the broker")
         publish(mosquitto, "lab/mill-1", payload)
         publish(mosquitto, "lab/mill-1", '{"state": "RUN"}')
-        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), 5, "the state after it")
+        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), what="the state after it")
         assert kiosk._status().counters["mqtt_rejected_total"] == 1
 
 
@@ -66,11 +66,11 @@ def test_how_often_a_source_speaks_and_what_nobody_explained_is_measured_while_i
     tmp_path: Path, mosquitto: Broker, wait_until: Wait
 ) -> None:
     with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, readers):
-        wait_until(lambda: kiosk._status().broker, 5, "the broker")
+        wait_until(lambda: kiosk._status().broker, what="the broker")
         for payload in ('{"state": "RUN"}', '{"state": "RUN"}', '{"state": "OILING"}'):
             publish(mosquitto, "lab/mill-1", payload)
         readers["mill-1"].raw(b"\x02" + b"0" * 11 + b"1\x03")
-        wait_until(lambda: kiosk._status().readers["mill-1"].rejected.get("checksum"), 5, "the rejection")
+        wait_until(lambda: kiosk._status().readers["mill-1"].rejected.get("checksum"), what="the rejection")
         source = wait_until(
             lambda: (found := kiosk._status().sources["mill-1"]).period_ms is not None and found, 5, "the period"
         )
@@ -88,13 +88,13 @@ def test_the_kiosk_says_machine_states_and_occupancy_and_nothing_about_the_perso
     client.subscribe("sheber/#", qos=1)
     client.loop_start()
     with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, readers):
-        wait_until(lambda: kiosk._status().broker, 5, "the broker")
+        wait_until(lambda: kiosk._status().broker, what="the broker")
         publish(mosquitto, "lab/mill-1", '{"state": "RUN"}')
         readers["mill-1"].tap(AIGERIM.badges[0])
-        wait_until(lambda: "sheber/test-w1/machine/mill-1/session" in heard, 5, "the occupancy")
-        wait_until(lambda: heard.get("sheber/test-w1/machine/mill-1/state") == "running", 5, "the state")
+        wait_until(lambda: "sheber/test-w1/machine/mill-1/session" in heard, what="the occupancy")
+        wait_until(lambda: heard.get("sheber/test-w1/machine/mill-1/state") == "running", what="the state")
         assert heard["sheber/test-w1/kiosk/status"] == "online"
-    wait_until(lambda: heard["sheber/test-w1/kiosk/status"] == "offline", 5, "the farewell")
+    wait_until(lambda: heard["sheber/test-w1/kiosk/status"] == "offline", what="the farewell")
     client.disconnect()
     client.loop_stop()
     session = json.loads(heard["sheber/test-w1/machine/mill-1/session"])
@@ -107,33 +107,33 @@ def test_taps_are_recorded_while_no_broker_is_there_and_states_once_it_comes(
     mosquitto.stop()
     with running_kiosk(tmp_path, mqtt_port=mosquitto.port) as (kiosk, readers):
         readers["lathe-1"].tap(PYOTR.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         mosquitto.start()
-        wait_until(lambda: kiosk._status().broker, 20, "the broker")
+        wait_until(lambda: kiosk._status().broker, what="the broker")
         publish(mosquitto, "lab/mill-1", '{"state": "RUN"}')
-        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), 5, "the state")
+        wait_until(lambda: of_type(tmp_path / "data", "state_changed"), what="the state")
 
 
 def test_a_reader_that_is_unplugged_is_shown_and_heard_again_after_the_plug(tmp_path: Path, wait_until: Wait) -> None:
     with running_kiosk(tmp_path) as (kiosk, readers):
-        wait_until(lambda: kiosk._status().readers["mill-1"].connected, 5, "the port")
+        wait_until(lambda: kiosk._status().readers["mill-1"].connected, what="the port")
         readers["mill-1"].unplug()
-        wait_until(lambda: not kiosk._status().readers["mill-1"].connected, 2, "the loss")
+        wait_until(lambda: not kiosk._status().readers["mill-1"].connected, what="the loss")
         assert kiosk._status().readers["mill-1"].detail
         readers["mill-1"].replug()
-        wait_until(lambda: kiosk._status().readers["mill-1"].connected, 5, "the port again")
+        wait_until(lambda: kiosk._status().readers["mill-1"].connected, what="the port again")
         readers["mill-1"].tap(AIGERIM.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
 
 
 def test_noise_a_wrong_checksum_and_half_a_frame_are_counted_and_the_next_card_is_read(
     tmp_path: Path, wait_until: Wait
 ) -> None:
     with running_kiosk(tmp_path) as (kiosk, readers):
-        wait_until(lambda: kiosk._status().readers["mill-1"].connected, 5, "the port")
+        wait_until(lambda: kiosk._status().readers["mill-1"].connected, what="the port")
         readers["mill-1"].raw(b"\xff\x00noise\x02" + b"0F00448FB0FF\x03" + b"\x020F0044")
         readers["mill-1"].tap(AIGERIM.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         counters = kiosk._status().counters
         assert counters["serial_rejected_checksum_total"] == 1
         assert counters["serial_rejected_framing_total"] >= 2
@@ -199,7 +199,7 @@ def is_up(folder: Path) -> bool:
 
 def test_run_stops_cleanly_when_told_to(tmp_path: Path, wait_until: Wait) -> None:
     with run_process(tmp_path, {}) as process:
-        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), 10, "the start")
+        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), what="the start")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert not is_up(tmp_path)
@@ -208,7 +208,7 @@ def test_run_stops_cleanly_when_told_to(tmp_path: Path, wait_until: Wait) -> Non
 def test_a_clerk_that_cannot_write_ends_the_process_with_a_status(tmp_path: Path, wait_until: Wait) -> None:
     reader = VirtualReader("rdm6300")
     with run_process(tmp_path, {"mill-1": reader.port}) as process:
-        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), 10, "the start")
+        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), what="the start")
         with sqlite3.connect(tmp_path / "data" / "kiosk.db") as connection:
             connection.execute("DROP TABLE badges")
         connection.close()
@@ -220,7 +220,7 @@ def test_a_clerk_that_cannot_write_ends_the_process_with_a_status(tmp_path: Path
 
 def test_a_second_kiosk_on_the_same_data_says_so_in_a_sentence(tmp_path: Path, wait_until: Wait) -> None:
     with run_process(tmp_path, {}):
-        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), 10, "the start")
+        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), what="the start")
         second = subprocess.run(
             [sys.executable, "-m", "kiosk", "run", "--lab", str(tmp_path / "lab"), "--data", str(tmp_path / "data")],
             capture_output=True,
@@ -236,14 +236,14 @@ def test_a_second_kiosk_on_the_same_data_says_so_in_a_sentence(tmp_path: Path, w
 def test_a_tap_that_was_shown_survives_kill_9(tmp_path: Path, wait_until: Wait) -> None:
     reader = VirtualReader("rdm6300")
     with run_process(tmp_path, {"mill-1": reader.port}) as process:
-        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), 10, "the start")
+        wait_until(lambda: "staff side" in (tmp_path / "run.log").read_text(), what="the start")
         office.perform(tmp_path / "data", ImportPeople(PEOPLE))
         reader.tap(AIGERIM.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     with run_process(tmp_path, {"mill-1": reader.port}):
-        wait_until(lambda: len(of_type(tmp_path / "data", "boot_started")) == 2, 10, "the second start")
+        wait_until(lambda: len(of_type(tmp_path / "data", "boot_started")) == 2, what="the second start")
     reader.close()
     assert len(of_type(tmp_path / "data", "session_opened")) == 1
     assert of_type(tmp_path / "data", "session_closed") == []

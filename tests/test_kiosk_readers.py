@@ -58,11 +58,11 @@ def test_a_card_left_on_a_reader_opens_one_session_and_makes_no_other_entry(tmp_
     reader = ActiveReader("twn4")
     with kiosk_with(tmp_path, "twn4", reader) as kiosk:
         reader.lay(AIGERIM.badges[0])
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         after = len(ledger(tmp_path / "data"))
         frames = health(kiosk)["frames"]
         # More than the three seconds of the de-bounce, counted in the reader's own answers.
-        wait_until(lambda: health(kiosk)["frames"] > frames + 16, 15, "sights for longer than the de-bounce")
+        wait_until(lambda: health(kiosk)["frames"] > frames + 16, what="sights for longer than the de-bounce")
         assert len(ledger(tmp_path / "data")) == after
 
 
@@ -71,7 +71,7 @@ def test_two_equal_frames_confirm_a_read_also_of_a_card_that_stays(tmp_path: Pat
     with kiosk_with(tmp_path, "rdm6300", reader, confirm=2) as kiosk:
         wait_until(lambda: health(kiosk)["connected"], what="the port")
         reader.tap(AIGERIM.badges[0], times=200)
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         wait_until(lambda: health(kiosk)["frames"] == 200, what="every frame")
         assert len(of_type(tmp_path / "data", "session_opened")) == 1
         assert thinned(kiosk) > 100
@@ -84,14 +84,14 @@ def test_a_reader_that_hangs_is_told_by_health_and_metrics_and_so_is_its_return(
     with kiosk_with(tmp_path, "pn532", reader) as kiosk:
         wait_until(lambda: "serial_bytes_total 0\n" not in asked(kiosk, "/metrics"), what="the conversation")
         reader.fault = "silence"
-        wait_until(lambda: not health(kiosk)["connected"], 4, "the silence")
+        wait_until(lambda: not health(kiosk)["connected"], what="the silence")
         assert "does not answer" in health(kiosk)["detail"]
         assert 'sheber_reader_connected{reader="mill-1"} 0' in asked(kiosk, "/metrics")
         reader.fault = "error"
-        wait_until(lambda: health(kiosk)["rejected"].get("reader_error"), 4, "the error")
+        wait_until(lambda: health(kiosk)["rejected"].get("reader_error"), what="the error")
         assert 'sheber_reader_rejected_total{reader="mill-1",reason="reader_error"}' in asked(kiosk, "/metrics")
         reader.fault = ""
-        wait_until(lambda: health(kiosk)["connected"], 4, "the return")
+        wait_until(lambda: health(kiosk)["connected"], what="the return")
 
 
 def test_a_wrong_speed_is_told_by_health_with_the_right_one(tmp_path: Path, wait_until: Wait) -> None:

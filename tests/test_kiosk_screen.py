@@ -97,7 +97,7 @@ def test_a_session_is_questioned_with_two_touches(tmp_path: Path, chromium: Brow
     with a_shared_kiosk(tmp_path) as (kiosk, mill, door), at_the_screen(chromium, kiosk) as page:
         mill.tap(AIGERIM.badges[0])
         page.wait_for_selector(".answer.in")
-        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), 5, "the session")
+        wait_until(lambda: of_type(tmp_path / "data", "session_opened"), what="the session")
         kiosk.submit(CloseSession(of_type(tmp_path / "data", "session_opened")[0]["seq"], "console"))
         door.tap(AIGERIM.badges[0])
         page.wait_for_selector(".choosing .tile")
@@ -124,7 +124,7 @@ def test_the_answer_is_on_the_screen_within_a_tenth_of_a_second(
         for person in PEOPLE:
             before = len(page.evaluate("window.seen"))
             mill.tap(person.badges[0])
-            wait_until(lambda before=before: len(page.evaluate("window.seen")) > before, 5, "the answer")
+            wait_until(lambda before=before: len(page.evaluate("window.seen")) > before, what="the answer")
             taps = [*of_type(tmp_path / "data", "session_opened"), *of_type(tmp_path / "data", "tap_read")]
             newest = max(entry["stamp"]["wall_ms"] for entry in taps)
             waits.append(page.evaluate("window.seen")[-1] - newest)

@@ -32,7 +32,7 @@ def broker(tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..
     assert program is not None
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([program, "-c", str(tmp_path / "sheber.conf")], stdout=log, stderr=log)
-    wait_until(lambda: f"Opening ipv4 listen socket on port {port}" in (tmp_path / "log").read_text(), 10, "mosquitto")
+    wait_until(lambda: f"Opening ipv4 listen socket on port {port}" in (tmp_path / "log").read_text(), what="mosquitto")
     yield port
     process.kill()
     process.wait()
@@ -69,7 +69,7 @@ def test_a_machine_speaks_for_itself_alone_and_the_kiosk_hears_it(
     mill.publish("sheber/w3/machine/mill-1/enable", "1", qos=1)
     mill.publish("tele/mill-1/SENSOR", "own", qos=1)
     mill.publish("lab/mill-1/state", "own", qos=1)
-    wait_until(lambda: len(heard) >= 2, 5, "the machine's own messages")
+    wait_until(lambda: len(heard) >= 2, what="the machine's own messages")
     left(kiosk, mill)
     assert heard == ["tele/mill-1/SENSOR", "lab/mill-1/state"]
 
@@ -86,7 +86,7 @@ def test_a_machine_hears_what_the_kiosk_says_of_it_and_of_no_other(
     assert subscribed.wait(5)
     for machine in ("mill-2", "mill-1"):
         kiosk.publish(f"sheber/w3/machine/{machine}/enable", "1", qos=1)
-    wait_until(lambda: heard, 5, "its own permission")
+    wait_until(lambda: heard, what="its own permission")
     left(kiosk, mill)
     assert heard == ["sheber/w3/machine/mill-1/enable"]
 

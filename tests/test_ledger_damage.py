@@ -315,7 +315,7 @@ def test_damage_that_is_met_while_the_disk_was_full_is_put_aside_too_and_recordi
             if (disk / "data" / file).exists():
                 overwrite(disk / "data" / file, 0, b"no database any more")
         filler.unlink()
-        wait_until(lambda: not clerk.trouble, 10, "the recovery")
+        wait_until(lambda: not clerk.trouble, what="the recovery")
         assert clerk.submit(ImportPeople((PYOTR,))).value == 1
         assert len(quarantine.put_aside(disk / "data" / "kiosk.db")) == 1
         began = [entry.body for entry in told if isinstance(entry.body, LogStarted)]

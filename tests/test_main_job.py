@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from kiosk.proofs import Checkpoint, canonical, leaf_hash, parse_tlog_proof, verify_inclusion
 from kiosk.signatures import Verifier, open_note
 from tests.browser import chromium, complaints_of
-from tests.conftest import wait_for
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -149,12 +149,12 @@ def test_a_tap_becomes_an_hour_that_the_instructor_approves_and_the_enterprise_v
     screen.goto(demo.where["kiosk"])
     demo.tap("mill-1", "p1")
     expect(screen.get_by_text("Сериков Ә.").first).to_be_visible(timeout=5_000)
-    opened = wait_for(lambda: sessions(demo, "p1", "mill-1", "end_ms IS NULL"), 5, "the session")[0]
+    opened = wait_for(lambda: sessions(demo, "p1", "mill-1", "end_ms IS NULL"), what="the session")[0]
 
     screen.wait_for_timeout(seconds_of_workshop(4) * 1000)
     demo.tap("mill-1", "p1")
     this_one = f"session = {opened['session']}"
-    closed = wait_for(lambda: sessions(demo, "p1", "mill-1", f"{this_one} AND end_ms IS NOT NULL"), 5, "its end")[0]
+    closed = wait_for(lambda: sessions(demo, "p1", "mill-1", f"{this_one} AND end_ms IS NOT NULL"), what="its end")[0]
     screen.close()
     assert closed["reason"] == "tap_out"
     assert closed["presence_ms"] >= 3 * 60_000
@@ -164,7 +164,7 @@ def test_a_tap_becomes_an_hour_that_the_instructor_approves_and_the_enterprise_v
     sign_in(page, demo)
     page.locator(f'input[type="checkbox"][value="{closed["session"]}"]').check()
     page.locator('form:has(input[type="checkbox"]) button.good').click()
-    wait_for(lambda: sessions(demo, "p1", "mill-1", f"{this_one} AND review = 'approved'"), 5, "the decision")
+    wait_for(lambda: sessions(demo, "p1", "mill-1", f"{this_one} AND review = 'approved'"), what="the decision")
 
     new = wait_for(
         lambda: [
@@ -211,7 +211,7 @@ def test_an_exception_is_adjusted_with_a_reason_and_the_hub_gets_what_counts(dem
     card.locator('input[name="credited"]').fill("1:10")
     card.locator("details").first.locator('select[name="reason"]').select_option("forgot_tap")
     card.locator('button[value="adjusted"]').click()
-    wait_for(lambda: sessions(demo, "p1", "mill-1", "review = 'adjusted'"), 5, "the decision")
+    wait_for(lambda: sessions(demo, "p1", "mill-1", "review = 'adjusted'"), what="the decision")
     records = wait_for(
         lambda: [r for r in demo.records("ent-steel") if r["entry"]["session"] == forgotten["session"]],
         30,

@@ -153,7 +153,7 @@ def test_packets_that_are_none_cost_a_connection_and_no_more(
                     return False
             return bool(inbox.of(MachineReported))
 
-        wait_until(heard_again, 10, "the next word")
+        wait_until(heard_again, what="the next word")
         assert not link.is_deaf()
 
 

@@ -112,7 +112,7 @@ def test_a_broker_that_freezes_is_noticed_within_15_s_and_heard_again_within_5_s
 def test_a_broker_that_takes_us_in_and_never_answers_is_given_up(wait_until: Wait) -> None:
     silent = RudeBroker(connack=b"")
     with linked(Broker(port=silent.port), Inbox(), echo_every_s=0.1, echo_patience_s=0.3) as link:
-        wait_until(lambda: silent.connections >= 2, 10, "the second attempt")
+        wait_until(lambda: silent.connections >= 2, what="the second attempt")
         assert "is silent" in link.problem
         assert not link.connected
     silent.close()
@@ -135,7 +135,7 @@ def test_a_broker_that_is_away_for_long_costs_no_memory_and_is_found_within_5_s(
             return len(gc.get_objects()) - objects < 500 and threading.active_count() <= threads
 
         # An attempt to connect has objects of its own, for as long as it lasts.
-        wait_until(nothing_is_kept, 5, "nothing kept")
+        wait_until(nothing_is_kept, what="nothing kept")
         assert link.totals()["dropped_publish"] == 20_000
         mosquitto.start()
         wait_until(lambda: link.connected, 5, "the return")
@@ -206,7 +206,7 @@ def test_a_refused_password_is_told_in_words_and_tried_again(tmp_path: Path, wai
         wait_until(lambda: link.problem, what="the refusal")
         assert "check username and password_file" in link.problem
         password.write_text("right\n")
-        wait_until(lambda: link.connected, 5, "the right one, without a restart")
+        wait_until(lambda: link.connected, what="the right one, without a restart")
     broker.close()
 
 
@@ -242,7 +242,7 @@ def test_an_idle_line_is_proven_alive_without_a_word_to_anybody(mosquitto: Any, 
     ):
         wait_until(lambda: link.connected, what="the connection")
         until_s = time.monotonic() + 2.5
-        wait_until(lambda: time.monotonic() > until_s, 5, "many echoes")
+        wait_until(lambda: time.monotonic() > until_s, what="many echoes")
         assert link.connected
         assert link.totals() == {"connections": 1}
         assert other.heard == []

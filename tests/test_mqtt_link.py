@@ -192,7 +192,7 @@ def test_a_broker_that_is_absent_at_the_start_is_told_once_and_waited_for(
     wait_until(lambda: inbox.observations, what="the first word")
     assert f"no broker answers at 127.0.0.1:{mosquitto.port}" in link.problem
     mosquitto.start()
-    wait_until(lambda: hears(link), 10, "the subscription")
+    wait_until(lambda: hears(link), what="the subscription")
     assert inbox.observations == [BrokerChanged(False), BrokerChanged(True)]
     assert link.problem == ""
 
@@ -204,7 +204,7 @@ def test_after_an_outage_everything_is_heard_again(
     mosquitto.stop()
     wait_until(lambda: not link.connected, what="the loss")
     mosquitto.start()
-    wait_until(lambda: hears(link, 2), 10, "the return")
+    wait_until(lambda: hears(link, 2), what="the return")
     kiosk.other().say("tele/mill-1/SENSOR", WATTS_300)
     wait_until(lambda: reports(inbox), what="the watts")
     assert inbox.of(BrokerChanged) == [BrokerChanged(True), BrokerChanged(False), BrokerChanged(True)]
@@ -221,7 +221,7 @@ def test_a_confirmation_from_before_an_outage_acknowledges_nothing_of_after(
     mosquitto.stop()
     wait_until(lambda: not link.connected, what="the loss")
     mosquitto.start()
-    wait_until(lambda: hears(link, 2), 10, "the return")
+    wait_until(lambda: hears(link, 2), what="the return")
     other = kiosk.other()
     for _ in range(INFLIGHT + 1):
         other.say("tele/mill-1/SENSOR", WATTS_300)
@@ -265,7 +265,7 @@ def test_the_newest_states_are_said_again_to_a_broker_that_forgot_them(
     link.publish("sheber/w3/machine/mill-1/state", "running", retain=True)
     link.publish("sheber/w3/machine/mill-1/enable", "1", retain=False)
     mosquitto.start()
-    wait_until(lambda: link.connected, 10, "the return")
+    wait_until(lambda: link.connected, what="the return")
     other = kiosk.other("sheber/#")
     wait_until(lambda: len(other.heard) >= 2, what="both states")
     assert sorted(set(other.heard)) == [
@@ -302,7 +302,7 @@ def test_a_loop_that_lives_and_does_nothing_is_noticed_although_it_claims_to_be_
     link = MqttLink(where, [], stuck, pytest.fail, echo_every_s=0.1, echo_patience_s=0.5)
     assert not link.is_deaf()
     link.start()
-    wait_until(link.is_deaf, 10, "the silence")
+    wait_until(link.is_deaf, what="the silence")
     released.set()
     link.stop()
     assert not link.is_deaf()

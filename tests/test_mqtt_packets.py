@@ -38,7 +38,7 @@ def test_packets_in_pieces_of_any_size_are_heard_once_and_in_order(seed: int, wa
             size = chance.choice((1, 2, 3, 7, 300, 70_000, 300_000))
             broker.send(whole[:size])
             whole = whole[size:]
-        wait_until(lambda: len(heard(inbox)) == len(sizes), 20, what="all of them")
+        wait_until(lambda: len(heard(inbox)) == len(sizes), what="all of them")
     assert heard(inbox) == list(range(len(sizes)))
     broker.close()
 
@@ -61,7 +61,7 @@ def test_a_publication_that_is_damaged_ends_the_connection_and_not_the_link(wait
         wait_until(broker.is_heard, what="the subscription")
         good = publication(TOPIC, watts(1))
         broker.send(good + b"\x30\x04\xff\xffab" + good)
-        wait_until(lambda: broker.connections == 2, 10, what="another connection")
+        wait_until(lambda: broker.connections == 2, what="another connection")
     broker.close()
 
 
@@ -79,7 +79,7 @@ def test_a_flood_is_heard_whole_and_in_order_and_leaves_room_for_our_own_words(
         for number in range(COUNT):
             other.publish("lab/press", '{"state":"RUN","n":%d}' % number, qos=qos)  # noqa: UP031
         link.publish("sheber/said", "in between", retain=False)
-        wait_until(lambda: link.totals().get("messages", 0) == COUNT, 10, what="all of them")
+        wait_until(lambda: link.totals().get("messages", 0) == COUNT, what="all of them")
         wait_until(lambda: other.heard, what="our own word")
     assert {one.state for one in inbox.of(MachineReported)} == {"running"}
 

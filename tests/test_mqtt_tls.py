@@ -55,7 +55,7 @@ def test_a_broker_whose_authority_we_know_is_believed(
 def refused(broker: Broker, wait_until: Wait) -> str:
     """What the link says about a broker that it does not come to terms with."""
     with linked(broker, Inbox()) as link:
-        wait_until(lambda: link.problem, 10, "the refusal")
+        wait_until(lambda: link.problem, what="the refusal")
         assert not link.connected
         return link.problem
 

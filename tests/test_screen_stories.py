@@ -159,10 +159,10 @@ def test_two_people_within_a_second_are_both_answered_and_both_recorded(
     )
     floor.tap("p5", "mill-1")
     floor.tap("p6", "lathe-1")
-    wait_until(lambda: len(page.evaluate("window.answered")) == 2, 5, "both answers")
+    wait_until(lambda: len(page.evaluate("window.answered")) == 2, what="both answers")
     assert set(page.evaluate("window.answered")) == {"Шмидт А.", "Сериков Ә."}
     assert page.evaluate("window.answered").pop() == page.inner_text("#answer .name")
-    wait_until(lambda: floor.entries("session_opened") and floor.entries("tap_refused"), 5, "both entries")
+    wait_until(lambda: floor.entries("session_opened") and floor.entries("tap_refused"), what="both entries")
 
 
 def test_a_reader_that_is_unplugged_is_shown_while_somebody_watches(floor: Floor, page: Page) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +21,7 @@ from kiosk.imports.tables import MAX_PROBLEMS
 from kiosk.imports.xlsx import MAX_ELEMENTS, MAX_STRINGS
 
 SECONDS = 20
-"""Far more than any of these takes alone; a run beside others may be slow."""
+"""Of the processor, far more than any of these takes."""
 MEGABYTES = 50
 ROW = "p{0},apprentice,Сериков,Әлихан\n"
 HEADING = "person_id,role,surname,given\n"
@@ -30,11 +30,11 @@ MILLION = 1_000_000
 
 def refused(data: bytes) -> str:
     """What is said of the file, within the time."""
-    before = perf_counter()
+    before = thread_time()
     with pytest.raises(FileProblem) as caught:
         for _ in read_rows(data):
             pass
-    assert perf_counter() - before < SECONDS
+    assert thread_time() - before < SECONDS
     return str(caught.value.problem)
 
 
@@ -115,9 +115,9 @@ def test_number_formats_of_brackets_take_no_time() -> None:
     code = b"[" * 30_000
     styles = b'<styleSheet><numFmts><numFmt numFmtId="200" formatCode="' + code + b'"/></numFmts><cellXfs>'
     data = with_part("xl/styles.xml", styles + b'<xf numFmtId="200"/>' * 60_000 + b"</cellXfs></styleSheet>")
-    before = perf_counter()
+    before = thread_time()
     assert len(list(read_rows(data))) == 2
-    assert perf_counter() - before < SECONDS
+    assert thread_time() - before < SECONDS
 
 
 def test_a_cell_at_the_end_of_the_sheet_costs_nothing() -> None:

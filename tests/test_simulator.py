@@ -201,7 +201,7 @@ def test_every_machine_is_heard_and_goes_where_it_is_sent(workshop: Workshop, in
 
 def test_a_machine_goes_on_by_itself_from_where_it_was_sent(workshop: Workshop, inbox: Inbox, wait_until: Wait) -> None:
     workshop.machines["json"].set_phase("setup")
-    wait_until(lambda: means(last(inbox, "json"), "running"), 15, "what follows setup, within ten minutes of its own")
+    wait_until(lambda: means(last(inbox, "json"), "running"), what="what follows setup, within ten minutes of its own")
 
 
 def test_a_silent_machine_says_nothing_until_its_fault_ends(workshop: Workshop, inbox: Inbox, wait_until: Wait) -> None:

@@ -260,7 +260,7 @@ def test_every_dialect_is_heard_over_a_real_broker_in_every_state(shop: Shop, wa
         for name in heard:
             shop.workshop.machines[name].set_phase(phase, hold=True)
         for name in heard:
-            wait_until(lambda name=name, phase=phase: shop.is_heard(name, phase), 10, what=f"{name} {phase}")
+            wait_until(lambda name=name, phase=phase: shop.is_heard(name, phase), what=f"{name} {phase}")
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_a_machine_that_leaves_without_a_will_is_only_silent(one: Callable[..., 
 
 
 def test_after_a_broker_that_was_gone_everybody_is_heard_again(shop: Shop, wait_until: Wait) -> None:
-    wait_until(lambda: {each.machine for each in shop.inbox.of(MachineReported)} == set(MACHINES), 15, what="everybody")
+    wait_until(lambda: {each.machine for each in shop.inbox.of(MachineReported)} == set(MACHINES), what="everybody")
     shop.broker.stop()
     wait_until(lambda: BrokerChanged(False) in shop.inbox.observations, what="the outage")
     shop.inbox.observations.clear()

@@ -80,7 +80,7 @@ def test_a_gap_is_healed_by_a_rebirth(mosquitto: Any, wait_until: Wait) -> None:
         wait_until(lambda: shop.last() == "running", what="the state")
         births = shop.node.node.births
         shop.node.node.skips = 3
-        wait_until(lambda: shop.node.node.births > births, 10, what="a rebirth")
+        wait_until(lambda: shop.node.node.births > births, what="a rebirth")
         shop.node.set_phase("idle", hold=True)
         wait_until(lambda: shop.last() == "idle", what="the new state")
 
@@ -97,7 +97,7 @@ def test_a_late_death_of_the_connection_before_changes_nothing_and_the_will_does
         wait_until(lambda: shop.link.counts()["mill-1"].get("ignored", 0) > 1, what="the old death")
         assert shop.inbox.of(SourceLost) == []
         shop.node.set_fault("offline")
-        wait_until(lambda: shop.inbox.of(SourceLost), 20, what="the will")
+        wait_until(lambda: shop.inbox.of(SourceLost), what="the will")
 
 
 def test_births_that_are_lost_are_asked_for_again(mosquitto: Any, wait_until: Wait) -> None:
@@ -105,10 +105,10 @@ def test_births_that_are_lost_are_asked_for_again(mosquitto: Any, wait_until: Wa
         shop.node.node.loses_births = True
         shop.link.start()
         shop.workshop.start()
-        wait_until(lambda: shop.node.node.births >= 2, 10, what="another birth")
+        wait_until(lambda: shop.node.node.births >= 2, what="another birth")
         assert shop.last() is None
         shop.node.node.loses_births = False
-        wait_until(lambda: shop.last() == "running", 10, what="the state")
+        wait_until(lambda: shop.last() == "running", what="the state")
 
 
 def test_a_virtual_node_says_what_its_dialect_understands() -> None:

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 from kiosk.commands import AddUser, MergePeople
 from kiosk.store import acts, people
 from kiosk.store.schema import open_reader
-from tests.conftest import wait_for
 from tests.kiosk_fixtures import HandClock
 from tests.panel_fixtures import HASHER, PIN, Floor, a_floor
+from tests.patience import wait_for
 from tests.test_web_panel_guard import tapped
 
 DAY_MS = 86_400_000
@@ -148,7 +148,7 @@ def test_what_only_a_lead_may_is_refused_to_an_instructor_in_words_and_nothing_c
     floor.tap("p1")
     time_passes = floor.kiosk.clock
     assert isinstance(time_passes, HandClock)
-    wait_for(lambda: _closed(floor, time_passes), 10, "its end")
+    wait_for(lambda: _closed(floor, time_passes), what="its end")
     session = floor.entries("session_opened")[0]["seq"]
     lead, instructor = Desk(floor), Desk(floor)
     lead.sign_in("lead", ADMIN)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_main_job import DemoLab, seconds_of_workshop, sessions, sign_in
 
 from tests.browser import chromium as start_chromium
-from tests.conftest import wait_for
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -54,11 +54,11 @@ def test_what_an_apprentice_says_is_wrong_reaches_the_enterprise_as_the_next_rev
     staff = chromium.new_page(viewport={"width": 1280, "height": 800}, locale="ru-RU")
 
     demo.tap("mill-1", "p1")
-    session = wait_for(lambda: sessions(demo, "p1", "mill-1", "end_ms IS NULL"), 5, "the session")[0]["session"]
+    session = wait_for(lambda: sessions(demo, "p1", "mill-1", "end_ms IS NULL"), what="the session")[0]["session"]
     screen.wait_for_timeout(seconds_of_workshop(4) * 1000)
     demo.tap("mill-1", "p1")
     done = f"session = {session} AND end_ms IS NOT NULL"
-    worked = wait_for(lambda: sessions(demo, "p1", "mill-1", done), 5, "its end")[0]
+    worked = wait_for(lambda: sessions(demo, "p1", "mill-1", done), what="its end")[0]
     assert worked["presence_ms"] >= 3 * 60_000
 
     sign_in(staff, demo)

@@ -14,9 +14,9 @@ from staff_fixtures import HASH, PASSWORD
 from kiosk.commands import AddUser
 from tests.browser import chromium as start_chromium
 from tests.browser import complaints_of
-from tests.conftest import wait_for
 from tests.eyes import AXE, PICTURES, RUN_AXE, WCAG
 from tests.kiosk_fixtures import of_type, running_kiosk
+from tests.patience import wait_for
 from tests.workbooks import saved
 
 pytestmark = pytest.mark.browser
@@ -106,6 +106,6 @@ def test_a_group_with_two_bad_rows_is_handed_in_mended_and_imported(tmp_path: Pa
         assert len(of_type(tmp_path / "data", "person_recorded")) == 3 + COUNT
 
         readers["mill-1"].tap("AA00000001")
-        wait_for(lambda: of_type(tmp_path / "data", "session_opened"), 5, "her session")
+        wait_for(lambda: of_type(tmp_path / "data", "session_opened"), what="her session")
         page.close()
         assert complaints == []

@@ -257,7 +257,7 @@ def test_a_group_of_twenty_five_with_six_exceptions_takes_a_dozen_keys(college: 
     assert {row.batch for row in decided} == {1, 19}
     assert all(row.decided_by for row in decided)
     assert len(keyboard.gestures) <= MOST_GESTURES, keyboard.gestures
-    assert took < 30, f"the pages themselves took {took:.1f} s"
+    assert took < 60, f"the pages themselves took {took:.1f} s"
 
 
 def test_undo_brings_back_what_the_last_key_decided(college: College, page: Page) -> None:

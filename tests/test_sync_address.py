@@ -131,7 +131,10 @@ class Secure:
                 return
             try:
                 with plain, self._context.wrap_socket(plain, server_side=True) as connection:
-                    self.requests.append(connection.recv(65_536))
+                    heard = connection.recv(65_536)
+                    while heard and not heard.endswith(b"body"):  # what is hung up on unread breaks the connection
+                        heard += connection.recv(65_536)
+                    self.requests.append(heard)
                     connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
             except OSError:
                 continue

@@ -162,7 +162,7 @@ def test_a_running_sync_delivers_what_is_released_and_ends_on_a_signal(
     assert running.stop() == 0
     assert "Traceback" not in running.said
     assert world.sync().returncode == 0
-    wait_until(lambda: world.received() == [seq], 5, "the record at the hub")
+    wait_until(lambda: world.received() == [seq], what="the record at the hub")
 
 
 def test_sync_waits_for_a_kiosk_and_says_so(world: World) -> None:

@@ -191,7 +191,7 @@ def test_a_slow_enterprise_does_not_delay_another(
     patient = Wire(limits=Limits(read_s=20, whole_s=20))
     service = Service([college.sender(slow, "slow", patient), college.sender(quick, "quick", patient)], poll_s=0.01)
     service.start()
-    wait_until(lambda: ("quick", seq) in college.kiosk.receipts, 5, "the receipt of the quick one")
+    wait_until(lambda: ("quick", seq) in college.kiosk.receipts, what="the receipt of the quick one")
     slow.closing.set()
     service.stop()
 
@@ -205,9 +205,9 @@ def test_without_a_kiosk_it_waits_and_says_so_once(
     service = Service([college.sender(there)], poll_s=0.005)
     with caplog.at_level(logging.WARNING):
         service.start()
-        wait_until(lambda: "waiting for it" in caplog.text, 5, "the word that it waits")
+        wait_until(lambda: "waiting for it" in caplog.text, what="the word that it waits")
         college.kiosk.start()
-        wait_until(lambda: ("steel", seq) in college.kiosk.receipts, 5, "the receipt")
+        wait_until(lambda: ("steel", seq) in college.kiosk.receipts, what="the receipt")
     service.stop()
     assert caplog.text.count("waiting for it") == 1
 
@@ -245,6 +245,6 @@ def test_a_fault_of_ours_in_a_thread_ends_the_process(wait_until: Callable[..., 
 
     service = Service([Broken()])
     service.start()
-    wait_until(lambda: service.has_ended, 5, "the end")
+    wait_until(lambda: service.has_ended, what="the end")
     with pytest.raises(ZeroDivisionError):
         service.stop()

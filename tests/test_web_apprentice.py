@@ -303,7 +303,7 @@ def test_an_idle_closing_is_warned_of_and_a_touch_says_still_here(
         shoot(page, f"warning-{size}")
         assert page.evaluate(OVERFLOWING) == []
         page.click(f".warning[data-session='{session}'] .still")
-        wait_until(lambda: world.commands == [TouchStillHere(session)], 5, "the command")
+        wait_until(lambda: world.commands == [TouchStillHere(session)], what="the command")
 
 
 def test_a_warning_comes_when_it_is_due_without_anything_happening(world: World, chromium: Browser) -> None:

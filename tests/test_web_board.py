@@ -27,6 +27,7 @@ from kiosk.web.feed import MAX_STAFF, MAX_STREAMS, Feed
 from kiosk.web.server import Server
 from kiosk.web.services import ReaderStatus
 from kiosk.web.staff_door import StaffDoor
+from tests.patience import PATIENCE_S
 
 ENGLISH = {"Accept-Language": "en"}
 
@@ -251,6 +252,14 @@ def test_a_stream_ends_when_its_account_is_closed(office: Office) -> None:
     office_feed_is(office, 0)
 
 
+def test_a_stream_ends_with_the_password_it_was_opened_by(office: Office) -> None:
+    stream = office.listen()
+    office.world.connection.execute("UPDATE users SET password_hash = 'another' WHERE name = 'bauyrzhan'")
+    stream.response.read()
+    stream.close()
+    office_feed_is(office, 0)
+
+
 def test_boards_leave_room_for_the_workshops_screens(office: Office) -> None:
     cookie = office.cookie()
     boards = [office.listen(cookie=cookie) for _ in range(MAX_STAFF)]
@@ -290,13 +299,13 @@ def test_over_tls_the_stream_lives_and_ends_as_well(
         connection.request("GET", f"/feed?after={world.newest()}", headers=headers)
         answer = connection.getresponse()
         assert answer.status == 200
-        wait_until(lambda: office.feed.streams == 1, 5, "the stream")
+        wait_until(lambda: office.feed.streams == 1, what="the stream")
         session = world.tap_in("p1", "mill-1")
         lines = [answer.readline() for _ in range(6)]
         assert f"id: {session}\n".encode() in lines
         answer.close()
         connection.close()
-        wait_until(lambda: office.feed.streams == 0, 5, "its end")
+        wait_until(lambda: office.feed.streams == 0, what="its end")
 
 
 def test_over_tls_a_cookie_that_is_not_bound_to_the_host_opens_no_stream(world: World, tmp_path: Path) -> None:
@@ -335,7 +344,7 @@ def cookie_by_tls(connection: http.client.HTTPConnection) -> str:
 
 
 def office_feed_is(office: Office, streams: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while office.feed.streams != streams:
         assert time.monotonic() < deadline
         time.sleep(0.02)

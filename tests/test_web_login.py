@@ -279,6 +279,18 @@ def test_an_account_that_may_no_more_is_out_at_the_next_touch_and_told(
     assert client.get("/review").status_code == 302  # what ended does not come back
 
 
+def test_a_password_that_was_changed_elsewhere_ends_every_sign_in_with_the_old_one(
+    client: FlaskClient, world: World
+) -> None:
+    sign_in(client)
+    assert client.get("/settings").status_code == 200
+    with write(world.connection):
+        people.set_password(world.connection, "bauyrzhan", hash_password("жеті қоян секірді"))
+    assert client.get("/settings").status_code == 302
+    words = "because the password of this account was changed"
+    assert words in client.get("/login", headers=ENGLISH).text
+
+
 def test_a_restart_of_the_kiosk_is_told_as_one(client: FlaskClient, world: World) -> None:
     sign_in(client)
     cookie = client.get_cookie("sheber_session")

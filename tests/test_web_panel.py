@@ -148,7 +148,7 @@ def test_a_lost_card_is_replaced_and_its_refused_tap_entered_in_ten_touches(
     page.wait_for_selector(".answer.no")
     assert floor.entries("tap_refused")[-1]["reason"] == "badge_blocked"
     floor.readers["lathe-1"].tap(NEW_BADGE)  # theirs now: the lathe wants a briefing of them
-    wait_until(lambda: floor.entries("tap_refused")[-1]["reason"] == "not_qualified", 6, "the new card to be known")
+    wait_until(lambda: floor.entries("tap_refused")[-1]["reason"] == "not_qualified", what="the new card to be known")
 
 
 def test_a_briefing_is_held_by_tapping(floor: Floor, page: Page, wait_until: Wait) -> None:
@@ -162,7 +162,7 @@ def test_a_briefing_is_held_by_tapping(floor: Floor, page: Page, wait_until: Wai
         assert page.evaluate("document.documentElement.dataset.sound") == "in"
     floor.readers["mill-1"].tap(NEW_BADGE)
     page.wait_for_selector(".heard.no:has-text('Unknown card')")
-    wait_until(lambda: page.evaluate("document.documentElement.dataset.sound") == "no", 3, "the low sound")
+    wait_until(lambda: page.evaluate("document.documentElement.dataset.sound") == "no", what="the low sound")
     touch(page, ".present button:has-text('Әбдіров')", ".roll .count:has-text('2')")
     floor.tap("i3")
     page.wait_for_selector(".master.home .note.done:has-text('2 people')", timeout=8000)

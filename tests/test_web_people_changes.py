@@ -26,9 +26,12 @@ from kiosk.commands import (
     SignCompetency,
     WithdrawConsent,
 )
+from kiosk.reports.person import make_record
 from kiosk.store import learners
 from kiosk.store.schema import write
 from kiosk.web.apps import create_staff_app
+from kiosk.web.job_pages import jobs_of_app
+from kiosk.web.jobs import FOLDER
 from kiosk.web.people_changes import meant
 
 
@@ -260,3 +263,17 @@ def test_an_erasure_wants_the_id_typed(client: FlaskClient, world: World) -> Non
     assert asked(world) == []
     send(client, one("p1", "/erase"), person_id=" p1 ")
     assert asked(world) == [ErasePerson("p1", ref("admin"))]
+
+
+def test_files_that_may_name_who_is_erased_go_with_the_name_whoever_had_them_made(
+    client: FlaskClient, world: World, tmp_path: Path
+) -> None:
+    jobs = jobs_of_app(client.application)
+    about = (world.database, world.lab, world.now_ms, ref("p1"), "en")
+    job = jobs.start("Record of training", "somebody", make_record, about, filename="record.pdf")
+    jobs.wait(job, 30)
+    assert jobs.file("somebody", job) is not None
+    sign_in(client, "admin")
+    send(client, one("p1", "/erase"), person_id="p1")
+    assert jobs.file("somebody", job) is None
+    assert [*(tmp_path / FOLDER).iterdir()] == []

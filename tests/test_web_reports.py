@@ -228,7 +228,7 @@ def test_a_long_one_shows_its_progress_can_be_left_and_come_back_to(
     if "<progress" in page:
         assert '<noscript><meta http-equiv="refresh"' in page
     assert path in client.get("/reports/jobs").text
-    wait_until(lambda: client.get(f"{path}/state").json["over"], 20, "the file to be made")  # type: ignore[index]
+    wait_until(lambda: client.get(f"{path}/state").json["over"], what="the file to be made")  # type: ignore[index]
     page = client.get(path).text
     assert "Download" in page
     assert 'http-equiv="refresh"' not in page

@@ -281,7 +281,7 @@ def delivering(tmp_path: Path, wait_until: Callable[..., object]) -> Iterator[De
         kiosk.submit(AddUser("lead", "lead", HASH))
         database = tmp_path / "data" / DATABASE
         readers["lathe-1"].tap(AIGERIM.badges[0])
-        opened = wait_until(lambda: _sessions(database), 10, "the session")
+        opened = wait_until(lambda: _sessions(database), what="the session")
         kiosk.submit(CloseSession(opened[0], "lead"))  # type: ignore[index]
         kiosk.submit(DecideSession(opened[0], "approved", "lead"))  # type: ignore[index]
         made = Delivering(kiosk, tmp_path / "data")

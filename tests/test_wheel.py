@@ -175,7 +175,7 @@ def test_the_installed_demo_shows_its_machines_and_ends_cleanly(
         assert any(name in page for name in machine_names(installed))
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0, log.read_text()
-        wait_until(lambda: not processes_of_session(demo.pid), 5, "every process of the demo to end")
+        wait_until(lambda: not processes_of_session(demo.pid), what="every process of the demo to end")
     finally:
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)

@@ -26,6 +26,7 @@ from kiosk.store.views import SessionView
 from kiosk.web.feed import Feed
 from kiosk.web.services import KioskStatus, Services
 from lab_config.model import Lab, LocalText, Machine, Process, Programme, Reader, Screen, StatusSource
+from tests.patience import PATIENCE_S
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -405,7 +406,7 @@ class Listener:
     def __init__(self, address: str, path: str = "/feed", headers: dict[str, str] | None = None) -> None:
         parts = urlsplit(address)
         assert parts.hostname is not None
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=5)
+        self.connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=PATIENCE_S)
         self.connection.request("GET", path, headers=headers or {})
         self.response = self.connection.getresponse()
 
