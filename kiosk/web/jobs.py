@@ -166,11 +166,14 @@ class Jobs:
         """End an account's own job, or throw its file away."""
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is None or job.owner != owner:
-                return
-            if job.state == RUNNING and self._process is not None:
-                self._process.kill()
-            self._over(job_id, CANCELLED)
+            if job is not None and job.owner == owner:
+                self._end(job)
+
+    def throw_all_away(self) -> None:
+        """The same with everybody's: somebody was erased, and may be named in any of them."""
+        with self._changed:
+            for job in list(self._jobs.values()):
+                self._end(job)
 
     def close(self) -> None:
         """End the work that runs, and throw away every file."""
@@ -185,6 +188,11 @@ class Jobs:
         self._wipe()
 
     # --- what is known of them; the caller holds the lock
+
+    def _end(self, job: Job) -> None:
+        if job.state == RUNNING and self._process is not None:
+            self._process.kill()
+        self._over(job.id, CANCELLED)
 
     def _over(self, job_id: str, state: str, failure: str = "") -> None:
         job = self._jobs[job_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import abort, flash, redirect, render_template, request
+from flask import abort, current_app, flash, redirect, render_template, request
 from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -17,6 +17,7 @@ from kiosk.store.people import Person
 from kiosk.store.totals import process_totals
 from kiosk.web.answers import qualification
 from kiosk.web.apps import account
+from kiosk.web.job_pages import jobs_of_app
 from kiosk.web.people_frame import (
     enterprises,
     full_name,
@@ -175,5 +176,6 @@ def forget(ref: str) -> BaseResponse | tuple[str, int]:
         return erase(ref), 422
     if submit(ErasePerson(person.person_id, account().user_ref)) is None:
         return erase(ref), 422
+    jobs_of_app(current_app).throw_all_away()  # what was made for download names them, too
     flash(gettext("Erased. The hours stay, without a name."), "done")
     return redirect(page_url(ref))
