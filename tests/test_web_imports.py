@@ -307,6 +307,17 @@ def test_the_programmes_are_shown_with_hours_machines_people_and_what_does_not_f
     assert "1 apprentice has no programme: their hours count for no plan." in page
 
 
+def test_a_work_process_whose_id_two_programmes_have_is_pointed_out_in_both(tmp_path: Path) -> None:
+    lab = small_lab(tmp_path)
+    (cnc,) = lab.programmes
+    staff = Staff(tmp_path, replace(lab, programmes=(cnc, replace(cnc, id="other"))))
+    try:
+        page = text(staff.client().get("/programmes"))
+    finally:
+        staff.close()
+    assert page.count("Another programme has a work process with this id") == 2
+
+
 def test_programmes_become_a_file_for_the_labs_folder_and_nothing_else_changes(staff: Staff) -> None:
     client = staff.client("lead")
     content = "programme,process,required,machines\ncnc,CNC3,120:00,mill-1\nweld,W1,50,lathe-1\n"

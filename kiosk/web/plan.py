@@ -16,6 +16,10 @@ from lab_config.training import CLASS_PREFIX
 
 UNSERVED = N_("No machine serves it: nobody can tap in to it.")
 NOTHING_TO_REACH = N_("It has neither hours nor competencies: there is nothing to reach in it.")
+SHARED = N_(
+    "Another programme has a work process with this id: the hours of somebody who changes from one to the other count"
+    " in both."
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ def _process(lab: Lab, programme: Programme, process: Process, language: Words) 
         warnings.append(language.gettext(UNSERVED))
     if not process.required_ms and not competencies:
         warnings.append(language.gettext(NOTHING_TO_REACH))
+    if any(process.id == each.id for other in lab.programmes if other.id != programme.id for each in other.processes):
+        warnings.append(language.gettext(SHARED))
     return ProcessRow(
         id=process.id,
         title=process.title.in_language(language.language),
