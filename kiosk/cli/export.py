@@ -106,7 +106,8 @@ def hours(**options: Any) -> None:
     """One row for each closed session: who, where, when, credited, by state, flags, decision.
 
     Approved and waiting hours are those within the days asked for, so that they add up to the journal's; a session over
-    the last midnight stands in both exports with its share in each. The rest of a row is of the whole session.
+    the last midnight stands in both exports with its share in each. The rest of a row is of the whole session. JSON
+    lines speak as sheber replay --json does, with times in UTC and null for who was erased.
     """
     _run("hours", **options)
 
