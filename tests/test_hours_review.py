@@ -139,6 +139,16 @@ def test_no_anchor_moves_what_was_stated_in_utc() -> None:
     assert (k.shown()["start"], k.shown()["flags"]) == (NINE, [])
 
 
+def test_how_long_after_hours_by_hand_somebody_decided_goes_by_the_clock_on_the_wall() -> None:
+    k = Kiosk(lab(machine()))
+    k.wall_offset_ms += 24 * HOUR
+    k.hear(HOUR, o.ClockChanged())
+    k.hear(2 * HOUR, by_hand(24 * HOUR, 25 * HOUR))
+    (entered,) = decide(k, 2 * HOUR, "approved")
+    assert isinstance(entered, e.SessionReviewed)
+    assert entered.lag_ms == HOUR
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

@@ -83,7 +83,9 @@ def _undoable(state: State, session_id: int, asked: UndoAsked) -> Session:
 def _lag_ms(state: State, session: Session, now: Moment) -> int:
     """How long after the session's end it is decided on."""
     assert session.closed is not None
-    return max(0, state.timeline.axis(now) - state.timeline.axis(session.closed))
+    # What was stated lies on the wall's clock alone, which may have stepped since the log began.
+    measure = state.timeline.utc_ms if session.manual else state.timeline.axis
+    return max(0, measure(now) - measure(session.closed))
 
 
 def _decidable(state: State, now: Moment, session_id: int, asked: ReviewAsked) -> Session:
