@@ -8,4 +8,4 @@ function unfold() {
 }
 
 window.addEventListener("hashchange", unfold);
-unfold();
+window.addEventListener("load", unfold); // not before: until then an address has no target
