@@ -6,7 +6,7 @@ import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from time import monotonic
 
@@ -85,6 +85,8 @@ class SignIn:
     source: str = ""
     device: str = ""
     """What the browser calls itself."""
+    passwords: frozenset[str] = field(default=frozenset(), repr=False)
+    """The hash it was opened by, and for a moment the one that its owner changes it for."""
 
 
 class SignIns:
@@ -96,11 +98,14 @@ class SignIns:
         self._by_token: OrderedDict[str, SignIn] = OrderedDict()
         self._over: OrderedDict[str, str] = OrderedDict()
 
-    def begin(self, name: str, since_ms: int = 0, source: str = "", device: str = "") -> str:
-        """A new token for an account name."""
+    def begin(self, name: str, since_ms: int = 0, source: str = "", device: str = "", password_hash: str = "") -> str:
+        """A new token for an account name, which ends with the password that `password_hash` is of."""
         token, now = new_token(), self._now()
+        passwords = frozenset({password_hash})
         with self._lock:
-            self._by_token[token] = SignIn(new_ref(), name, now, now, now, since_ms, source, device[:LONGEST_DEVICE])
+            self._by_token[token] = SignIn(
+                new_ref(), name, now, now, now, since_ms, source, device[:LONGEST_DEVICE], passwords
+            )
             while len(self._by_token) > REMEMBERED:
                 self._by_token.popitem(last=False)
         return token
@@ -122,6 +127,23 @@ class SignIns:
             if used:
                 self._by_token[token] = replace(sign_in, seen=now)
             return sign_in.name
+
+    def is_of(self, token: str, password_hash: str) -> bool:
+        """Was it opened by this password? One of another ends: whoever changed it, also where no page knew."""
+        with self._lock:
+            found = self._by_token.get(token)
+            if found is None:
+                return False
+            if password_hash not in found.passwords:
+                self._end(token, PASSWORD)
+            return password_hash in found.passwords
+
+    def stay_with(self, token: str, password_hash: str) -> None:
+        """Its owner changes the password for this one, and stays."""
+        with self._lock:
+            found = self._by_token.get(token)
+            if found is not None:
+                self._by_token[token] = replace(found, passwords=found.passwords | {password_hash})
 
     def prove(self, token: str) -> None:
         """Whoever has it typed their password just now."""

@@ -123,7 +123,7 @@ def create_staff_app(services: Services, now: Callable[[], float] = monotonic) -
     @manager.user_loader  # type: ignore[untyped-decorator]
     def _load(token: str) -> Account | None:
         name = sign_ins.name_of(token, used=request.endpoint not in BY_THEMSELVES)
-        found = find_account(services, token, name) if name is not None else None
+        found = find_account(services, sign_ins, token, name) if name is not None else None
         if name is not None and found is None:
             sign_ins.end(token, CLOSED)
         return found
@@ -169,14 +169,14 @@ def _common_pages() -> Blueprint:
     return common
 
 
-def find_account(services: Services, token: str, name: str) -> Account | None:
-    """The account behind a sign-in as it is now: blocked or out of date, it is none."""
+def find_account(services: Services, sign_ins: SignIns, token: str, name: str) -> Account | None:
+    """The account behind a sign-in as it is now: blocked, out of date or with another password, it is none."""
     connection = open_reader(services.database)
     try:
         user = people.user_by_name(connection, name)
     finally:
         connection.close()
-    if user is None or not usable(services, user):
+    if user is None or not usable(services, user) or not sign_ins.is_of(token, user.password_hash):
         return None
     return Account(token, user.user_ref, user.name, user.role, user.person_ref, user.must_change)
 

@@ -102,7 +102,11 @@ def begin_session(user: people.User) -> None:
     """A new session for a new sign-in: nothing of the one before is left, so nobody can have prepared it."""
     services = services_of_app(current_app)
     token = sign_ins().begin(
-        user.name, services.wall_ms(), request.remote_addr or "", request.headers.get("User-Agent", "")
+        user.name,
+        services.wall_ms(),
+        request.remote_addr or "",
+        request.headers.get("User-Agent", ""),
+        user.password_hash,
     )
     forget_session()
     login_user(  # type: ignore[no-untyped-call]

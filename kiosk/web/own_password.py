@@ -96,7 +96,9 @@ def _fault(chosen: str) -> str | None:
 
 
 def _set(chosen: str) -> str | None:
-    command = SetPassword(account().name, passwords.hash_password(chosen), must_change=False, by=account().user_ref)
+    password_hash = passwords.hash_password(chosen)
+    command = SetPassword(account().name, password_hash, must_change=False, by=account().user_ref)
+    sign_ins().stay_with(account().token, password_hash)
     try:
         services_of_app(current_app).submit(command)
     except CommandRefused as error:

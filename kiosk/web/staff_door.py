@@ -58,7 +58,7 @@ class StaffDoor:
         if not self._services.status().recording:
             return True  # the disk is left alone while it is away; the sign-in itself needs none
         try:
-            found = find_account(self._services, token, name)
+            found = find_account(self._services, self._sign_ins, token, name)
         except (StoreError, sqlite3.Error):
             return True
         return found is not None and not found.must_change and found.role in allowed(PAGE, "GET")
