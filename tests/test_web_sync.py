@@ -17,10 +17,20 @@ from test_web_staff import sign_in
 
 from kiosk.assembly import Kiosk
 from kiosk.clock import real_wall_ms
-from kiosk.commands import AddUser, CloseSession, DecideSession, ImportPeople, MergePeople, StoreReceipt
+from kiosk.commands import (
+    AddUser,
+    CloseSession,
+    DecideSession,
+    GiveConsent,
+    ImportPeople,
+    MergePeople,
+    StoreReceipt,
+    WithdrawConsent,
+)
 from kiosk.control import ControlClient
 from kiosk.delivery_status import PROBLEMS, STATUS_FILE, DeliveryStatus, write_status
 from kiosk.office import DATABASE
+from kiosk.store import outbox
 from kiosk.store.schema import open_reader
 from kiosk.sync.keys import load_or_make
 from kiosk.sync.notary import Notary
@@ -171,6 +181,21 @@ def test_who_has_no_consent_is_named_with_the_reason_and_what_to_do(staff: Staff
     assert "Kept at the college 1 person: no consent — 1 session" in shown
     assert "Ахметова Айгерім no consent 1" in shown
     assert "enter the consent on their page" in shown
+
+
+def test_a_correction_that_may_not_follow_its_record_is_counted_too(staff: Staff) -> None:
+    session = approved(staff)
+    (seq,) = (row.seq for row in outbox.released(staff.desk.connection, "ent-steel", -1, 10))
+    staff.submit(StoreReceipt("ent-steel", (seq,), "msg_1"))
+    staff.submit(WithdrawConsent("p1", "ent-steel", staff.by()))
+    told(staff)
+    assert "no consent" not in page(staff)
+    staff.submit(DecideSession(session, "rejected", staff.by(), "not_present"))
+    assert "Released 1 Received there 1 Waits to be sent 0" in page(staff)
+    assert "Kept at the college 1 person: no consent — 1 session" in page(staff)
+    staff.submit(GiveConsent("p1", "ent-steel", None, staff.by()))
+    assert "Released 2 Received there 1 Waits to be sent 1" in page(staff)
+    assert "no consent" not in page(staff)
 
 
 def test_the_records_of_a_double_wait_under_the_terms_of_whom_they_are_kept_with(staff: Staff) -> None:

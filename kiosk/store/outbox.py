@@ -136,17 +136,22 @@ def unsent(connection: sqlite3.Connection, enterprise: str, limit: int) -> list[
 
 
 def unreleased(connection: sqlite3.Connection, enterprise: str, first_date: str) -> list[Unsent]:
-    """Sessions since that day that an instructor approved, and of which no record was made for it, by person and day.
+    """Sessions since that day that were approved or decided anew, with no record of that for it, by person and day.
 
     Also those of people who have nothing to do with it: who has is asked elsewhere.
     """
     rows = connection.execute(
         """
-        SELECT person_ref, local_date, evidence, count(*), min(session) FROM sessions
-        WHERE local_date >= :first AND review IN ('approved', 'adjusted') AND session NOT IN (
-            SELECT session FROM outbox WHERE enterprise = :enterprise AND session IS NOT NULL AND seq >
+        WITH newest AS (
+            SELECT session, max(seq) AS seq FROM outbox WHERE enterprise = :enterprise AND session IS NOT NULL AND seq >
                 coalesce((SELECT min(+session) FROM sessions WHERE local_date >= :first), 0)
-        ) GROUP BY person_ref, local_date, evidence ORDER BY person_ref, local_date, evidence
+            GROUP BY session
+        )
+        SELECT sessions.person_ref, local_date, evidence, count(*), min(session)
+        FROM sessions LEFT JOIN newest USING (session)
+        WHERE local_date >= :first AND iif(seq IS NULL, review IN ('approved', 'adjusted'), seq < (
+            SELECT max(id) FROM acts WHERE acts.session = sessions.session AND kind = 'session_reviewed'
+        )) GROUP BY sessions.person_ref, local_date, evidence ORDER BY sessions.person_ref, local_date, evidence
         """,
         {"first": first_date, "enterprise": enterprise},
     )
