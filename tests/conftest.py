@@ -33,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("steady")
 
 
+LONGEST = ("staff_walk", "faults_power", "faults_io", "faults_kill", "migrations", "hours_oracle", "screen_walk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays with one worker: those that take minutes come first, or the last of them would run alone."""
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONGEST)
+
+
 @pytest.fixture
 def wait_until() -> Callable[..., object]:
     """`wait_until(condition, timeout_s, what)`: its first true value, or the test fails saying `what` never came."""

@@ -196,10 +196,11 @@ class Oracle(Past):
             yield 3, session["day_end"], session["day_end"]
 
     def next_day_end(self, t: int, times: tuple[str, ...]) -> int | None:
-        minute = t - t % 60_000
+        minute, ends = t - t % 60_000, {(int(each[:2]), int(each[3:])) for each in times}
         for _ in range(2 * 1440 if times else 0):
             minute += 60_000
-            if self.local(minute).strftime("%H:%M") in times:
+            now = self.local(minute)
+            if (now.hour, now.minute) in ends:
                 return minute
         return None
 
