@@ -134,7 +134,7 @@ def no_thread_is_left_behind() -> Iterator[None]:
     yield
     left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
     for thread in left:
-        thread.join(2)
+        thread.join(10)
     names = ", ".join(sorted(thread.name for thread in left if thread.is_alive()))
     if names:
         pytest.fail(f"threads left running: {names}")

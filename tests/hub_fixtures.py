@@ -74,7 +74,7 @@ class Hub:
         self._stack.close()
 
     def request(self, method: str, path: str, body: bytes | None = None, **sent: str) -> Answer:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=40)
         try:
             all_headers = {name.replace("_", "-"): value for name, value in sent.items()}
             if self.cookie:

@@ -171,7 +171,7 @@ class RudeBroker(threading.Thread):
         self._listener.close()
         if self._line is not None:
             self._line.close()
-        self.join(2)
+        self.join(40)
 
     def _serve(self, line: socket.socket) -> None:
         while True:

@@ -100,7 +100,7 @@ def server(path: Path) -> Iterator[ControlServer]:
 
 def raw(path: Path, request: bytes) -> dict[str, object]:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(40)
         connection.connect(str(path))
         connection.sendall(request)
         answer = json.loads(connection.makefile("rb").readline())

@@ -53,7 +53,7 @@ class Shelly:
 @pytest.fixture
 def shelly(mosquitto: Any) -> Iterator[Shelly]:
     shelly = Shelly(mosquitto.host, mosquitto.port)
-    assert shelly.listens.wait(5)
+    assert shelly.listens.wait(40)
     yield shelly
     shelly.close()
 

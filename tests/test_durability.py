@@ -90,7 +90,7 @@ class Kiosk:
     def health(self) -> dict[str, Any]:
         """What `/health` says."""
         try:
-            with urllib.request.urlopen(f"{self.screen}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.screen}/health", timeout=40) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as answer:
             body = answer.read()
@@ -100,7 +100,7 @@ class Kiosk:
 
     def page(self) -> str:
         """The screen's first page."""
-        with urllib.request.urlopen(f"{self.screen}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.screen}/", timeout=40) as answer:
             return str(answer.read().decode())
 
     def is_red(self, reason: str) -> bool:
@@ -133,7 +133,7 @@ def a_kiosk(folder: Path, data: Path, wait_until: Wait, *, people: bool = True) 
             office.perform(data, ImportPeople(PEOPLE))
         yield made
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, made.log
+        assert process.wait(40) == 0, made.log
         assert "Traceback" not in made.log
     finally:
         if process.poll() is None:
@@ -146,7 +146,7 @@ def a_kiosk(folder: Path, data: Path, wait_until: Wait, *, people: bool = True) 
 def until_status(address: str, accept: Callable[[dict[str, Any]], bool]) -> list[str]:
     """Follows a screen's live stream up to a status that is accepted; the names of all events on the way."""
     names: list[str] = []
-    with urllib.request.urlopen(f"{address}/feed", timeout=10) as stream:
+    with urllib.request.urlopen(f"{address}/feed", timeout=40) as stream:
         for raw in stream:
             kind, _, rest = raw.decode().rstrip("\n").partition(": ")
             if kind == "event":
@@ -292,7 +292,7 @@ def test_a_failed_sync_acknowledges_nothing_until_the_tail_was_read_again(tmp_pa
             names = until_status(kiosk.screen, lambda status: "Диск неисправен" in status["reason"])
         finally:
             strace.send_signal(signal.SIGINT)
-            strace.wait(10)
+            strace.wait(40)
         wait_until(lambda: kiosk.health()["recording"], what="the recovery")
         after = ledger(kiosk.data)
         kiosk.tap(AIGERIM.badges[0])
@@ -320,7 +320,7 @@ def a_clerk(folder: Path, data: Path) -> Iterator[tuple[Clerk, Inbox, list[Entry
         yield clerk, inbox, told
     finally:
         inbox.close()
-        clerk.join(10)
+        clerk.join(40)
     assert not clerk.is_alive()
 
 

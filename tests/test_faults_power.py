@@ -154,7 +154,7 @@ def test_a_file_that_a_power_cut_left_empty_keeps_nobody_from_the_staff_side(tmp
         address = life.staff_address
         trusting = ssl.create_default_context(cafile=str(data / "web.crt"))
         trusting.check_hostname = False
-        with urllib.request.urlopen(f"{address}/login", timeout=10, context=trusting) as answer:
+        with urllib.request.urlopen(f"{address}/login", timeout=40, context=trusting) as answer:
             assert answer.status == 200
         life.kill()
 

@@ -84,7 +84,7 @@ def inspected(database: Path, wait_until: Wait) -> bool:
         wait_until(lambda: found.is_set() or inspector.inspections, what="the end of the inspection")
     finally:
         inspector.stop()
-        inspector.join(5)
+        inspector.join(40)
     return found.is_set()
 
 
@@ -181,7 +181,7 @@ def test_a_sound_ledger_is_inspected_again_and_again_while_the_kiosk_writes(
 
         wait_until(inspected_twice, what="the second inspection")
         inspector.stop()
-        inspector.join(5)
+        inspector.join(40)
         assert desk.core.state.size > workshop.size
     assert not found.is_set()
     assert workshop.snapshot.exists()
@@ -192,7 +192,7 @@ def test_a_ledger_that_cannot_be_read_just_now_is_no_damage(workshop: Workshop) 
     inspector = Inspector(workshop.database.with_name("not-there") / DATABASE, found.set)
     inspector.start()
     inspector.stop()
-    inspector.join(5)
+    inspector.join(40)
     assert not found.is_set()
 
 
@@ -238,7 +238,7 @@ def test_a_clerk_that_stumbles_over_damage_has_the_next_start_look_at_everything
             clerk.wait_ready(10)
     finally:
         inbox.close()
-        clerk.join(5)
+        clerk.join(40)
     assert not workshop.snapshot.exists()
     workshop.start()
     assert len(workshop.aside) == 1
@@ -295,7 +295,7 @@ def test_a_running_kiosk_that_finds_damage_ends_and_its_next_start_records_in_a_
             return subprocess.Popen(command, stdout=output, stderr=output)
 
     workshop.edit("UPDATE ledger SET bytes = x'7b7d' WHERE seq = ?", OLD)
-    assert run().wait(20) == 70
+    assert run().wait(40) == 70
     assert f"entry {OLD} does not fit its hash" in log.read_text()
     assert workshop.aside == []
     second = run()
@@ -303,7 +303,7 @@ def test_a_running_kiosk_that_finds_damage_ends_and_its_next_start_records_in_a_
         wait_until(lambda: "staff side" in log.read_text().rpartition("does not fit its hash")[2], what="the start")
         assert len(workshop.aside) == 1
         second.send_signal(signal.SIGTERM)
-        assert second.wait(20) == 0
+        assert second.wait(40) == 0
     finally:
         second.kill()
         second.wait()

@@ -39,7 +39,7 @@ def kiosk_with(folder: Path, protocol: str, reader: VirtualPort, **changes: Any)
 
 
 def asked(kiosk: Kiosk, path: str) -> str:
-    with closing(urllib.request.urlopen(f"{kiosk.addresses[0]}{path}", timeout=5)) as answer:
+    with closing(urllib.request.urlopen(f"{kiosk.addresses[0]}{path}", timeout=40)) as answer:
         text: str = answer.read().decode()
         return text
 

@@ -142,7 +142,7 @@ def test_lines_in_pieces_and_lines_that_pile_up_mean_the_newest(board: Board, wa
         wait_until(lambda: (board.level(5), board.level(6)) == (0, 1), what="the newest line")
     finally:
         holder.stdin.close()
-        assert holder.wait(5) == 0
+        assert holder.wait(40) == 0
     assert board.level(6) == 0
 
 

@@ -21,7 +21,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoLab]:
     lab = DemoLab(tmp_path_factory.mktemp("correction") / "data")
     yield lab
     lab.process.send_signal(signal.SIGINT)
-    lab.process.wait(20)
+    lab.process.wait(40)
     lab.output.close()
 
 

@@ -61,7 +61,7 @@ class Running:
         assert self.process.stdout is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(20)
+        status = self.process.wait(40)
         if not self.process.stdout.closed:
             self.said += self.process.stdout.read()
             self.process.stdout.close()
@@ -94,7 +94,7 @@ class World:
 
     def received(self) -> list[int]:
         token = (self.hub_data / "main.token").read_text().strip()
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)) as connection:
             connection.request("GET", "/api/v1/records", headers={"authorization": f"Bearer {token}"})
             return [item["entry"]["seq"] for item in json.loads(connection.getresponse().read())["records"]]
 

@@ -312,7 +312,7 @@ def test_a_warning_comes_when_it_is_due_without_anything_happening(world: World,
         ready(page, address)
         assert page.query_selector(".warning") is None
         world.now_ms += MINUTE + 1
-        page.wait_for_selector(".warning", timeout=5000)
+        page.wait_for_selector(".warning", timeout=40_000)
 
 
 def test_still_here_too_late_is_a_no(world: World) -> None:
@@ -357,7 +357,7 @@ def test_after_a_restart_of_the_kiosk_a_tap_is_answered_without_a_touch(
     stopped(*running)
     page.wait_for_selector("#lost:visible")
     running = started()
-    page.wait_for_selector("#lost", state="hidden", timeout=15000)
+    page.wait_for_selector("#lost", state="hidden", timeout=40_000)
     world.tap_in("p2", "mill-1")
     touched(page, ".answer .touch >> nth=1")
     page.wait_for_selector(".me")

@@ -226,7 +226,7 @@ def test_a_board_that_was_away_is_told_at_once(office: Office) -> None:
 @pytest.mark.parametrize("cookie", ["", "sheber_session=forged", "sheber_session=\x7f;;", "sheber_screen=x"])
 def test_without_a_sign_in_there_is_no_stream(office: Office, cookie: str) -> None:
     parts = urlsplit(office.staff.address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=40)
     connection.request("GET", "/feed", headers={"Cookie": cookie})
     assert connection.getresponse().status == 403
     connection.close()
@@ -294,7 +294,7 @@ def test_over_tls_the_stream_lives_and_ends_as_well(
         context = ssl.create_default_context(cafile=str(made.certificate))
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", parts.port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", parts.port, context=context, timeout=40)
         headers = {"Cookie": cookie_by_tls(connection)}
         connection.request("GET", f"/feed?after={world.newest()}", headers=headers)
         answer = connection.getresponse()
@@ -314,7 +314,7 @@ def test_over_tls_a_cookie_that_is_not_bound_to_the_host_opens_no_stream(world: 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         port = urlsplit(office.staff.address).port
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=40)
         connection.request("GET", "/feed", headers={"Cookie": office.cookie()})
         assert connection.getresponse().status == 403
         connection.close()

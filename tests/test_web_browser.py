@@ -203,7 +203,7 @@ def test_a_lost_connection_is_shown_and_heals_by_itself(
     again = Server(listen, create_kiosk_app(services, feed), feed)
     feed.start()
     again.start()
-    page.wait_for_selector("#lost", state="hidden", timeout=15000)
+    page.wait_for_selector("#lost", state="hidden", timeout=40_000)
     context.close()
     again.stop()
     feed.stop()

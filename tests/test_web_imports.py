@@ -253,7 +253,7 @@ def test_a_stranger_is_sent_away_before_a_large_body_is_looked_at(staff: Staff) 
 def sent(address: str, path: str, size: int) -> int:
     """The status that a POST of so many bytes gets from a listener."""
     where = urlsplit(address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=40)
     try:
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", str(size))

@@ -165,7 +165,7 @@ def test_a_briefing_is_held_by_tapping(floor: Floor, page: Page, wait_until: Wai
     wait_until(lambda: page.evaluate("document.documentElement.dataset.sound") == "no", what="the low sound")
     touch(page, ".present button:has-text('Әбдіров')", ".roll .count:has-text('2')")
     floor.tap("i3")
-    page.wait_for_selector(".master.home .note.done:has-text('2 people')", timeout=8000)
+    page.wait_for_selector(".master.home .note.done:has-text('2 people')", timeout=40_000)
     granted = floor.entries("qualification_granted")
     assert {each["qualification"] for each in granted} == {"briefing:cnc"}
     assert len(granted) == 2

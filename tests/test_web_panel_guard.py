@@ -39,7 +39,7 @@ class Hand:
         address = f"{self.floor.address}/visit/{self.token}/panel{path}"
         data = urlencode(form).encode() if form else None
         try:
-            with urllib.request.urlopen(urllib.request.Request(address, data), timeout=10) as reply:
+            with urllib.request.urlopen(urllib.request.Request(address, data), timeout=40) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -181,6 +181,18 @@ def test_a_session_that_ended_meanwhile_is_not_confirmed_by_the_touch_that_would
     assert floor.entries("session_reviewed") == []
     hand.ask(f"/learner/sessions/{opened['seq']}", do="confirm")
     assert len(floor.entries("session_reviewed")) == 1
+
+
+def test_what_was_decided_meanwhile_is_not_confirmed_by_a_touch_that_comes_late(floor: Floor) -> None:
+    tapped(floor, "p1")
+    hand = tapped(floor, "i3")
+    hand.ask("/pin", pin=PIN)
+    (opened,) = floor.entries("session_opened")
+    hand.ask(f"/learner/sessions/{opened['seq']}", do="end")
+    floor.kiosk.submit(DecideSession(opened["seq"], "rejected", floor.users["i3"], "not_present"))
+    assert hand.ask(f"/learner/sessions/{opened['seq']}", do="confirm")[0] == 200
+    (reviewed,) = floor.entries("session_reviewed")
+    assert reviewed["decision"] == "rejected"
 
 
 @pytest.mark.parametrize("language", ["kk", "ru"])

@@ -19,6 +19,8 @@ from kiosk.web.certificates import self_made_certificate
 from kiosk.web.server import THREADS, Server
 from kiosk.web.slow_clients import MOST_OF_AN_ADDRESS
 
+KEPT_WAITING_S = 20
+"""The slow ones are let go after 60 s: whoever waits for that waits longer, and a loaded machine does not."""
 NEIGHBOUR = "127.0.0.2"
 BEGUN = b"POST /login HTTP/1.1\r\nHost: kiosk\r\nX-Slow: "
 
@@ -45,9 +47,9 @@ def answered_s(place: tuple[str, int], tls: bool = False) -> float:
     began = time.monotonic()
     if tls:
         context = ssl._create_unverified_context()
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(*place, timeout=15, context=context)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(*place, timeout=40, context=context)
     else:
-        connection = http.client.HTTPConnection(*place, timeout=15)
+        connection = http.client.HTTPConnection(*place, timeout=40)
     connection.request("GET", "/login")
     assert connection.getresponse().status == 200
     connection.close()
@@ -59,7 +61,7 @@ def test_a_request_that_comes_letter_by_letter_is_ended(world: World, begun: byt
     with listening(world, patience_s=0.5) as place, socket.create_connection(place, timeout=10) as slow:
         slow.sendall(begun)
         slow.settimeout(0.05)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 40
         while not over(slow):
             assert time.monotonic() < deadline
 
@@ -82,9 +84,9 @@ def test_many_slow_requests_of_one_address_keep_nobody_else_waiting(world: World
     pair = (made.certificate, made.key) if tls else None
     with listening(world, patience_s=60, tls=pair) as place, ExitStack() as held:
         for _ in range(3 * THREADS):
-            slow = held.enter_context(socket.create_connection(place, timeout=5, source_address=(NEIGHBOUR, 0)))
+            slow = held.enter_context(socket.create_connection(place, timeout=40, source_address=(NEIGHBOUR, 0)))
             slow.sendall(b"\x16" if tls else BEGUN)
-        assert max(answered_s(place, tls) for _ in range(5)) < 3
+        assert max(answered_s(place, tls) for _ in range(5)) < KEPT_WAITING_S
 
 
 def test_silent_connections_of_one_address_use_up_no_descriptors(
@@ -92,13 +94,13 @@ def test_silent_connections_of_one_address_use_up_no_descriptors(
 ) -> None:
     with listening(world, patience_s=60) as place, ExitStack() as held:
         silent = [
-            held.enter_context(socket.create_connection(place, timeout=5, source_address=(NEIGHBOUR, 0)))
+            held.enter_context(socket.create_connection(place, timeout=40, source_address=(NEIGHBOUR, 0)))
             for _ in range(2 * MOST_OF_AN_ADDRESS)
         ]
         for each in silent:
             each.settimeout(0)
-        wait_until(lambda: sum(map(ended, silent)) == MOST_OF_AN_ADDRESS, 5, "the rest to be closed")
-        assert answered_s(place) < 3
+        wait_until(lambda: sum(map(ended, silent)) == MOST_OF_AN_ADDRESS, what="the rest to be closed")
+        assert answered_s(place) < KEPT_WAITING_S
 
 
 def ended(connection: socket.socket) -> bool:

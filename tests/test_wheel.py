@@ -170,11 +170,11 @@ def test_the_installed_demo_shows_its_machines_and_ends_cleanly(
         wait_until(lambda: (data / "demo.json").exists() or demo.poll() is not None, 30, f"demo.json; see {log}")
         assert demo.poll() is None, log.read_text()
         kiosk = json.loads((data / "demo.json").read_text())["kiosk"]
-        with urllib.request.urlopen(kiosk, timeout=10) as answer:
+        with urllib.request.urlopen(kiosk, timeout=40) as answer:
             page = answer.read().decode()
         assert any(name in page for name in machine_names(installed))
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(20) == 0, log.read_text()
+        assert demo.wait(40) == 0, log.read_text()
         wait_until(lambda: not processes_of_session(demo.pid), what="every process of the demo to end")
     finally:
         if demo.poll() is None:
