@@ -14,6 +14,7 @@ import pytest
 from test_web_words import messages, texts
 from web_fixtures import Listener
 
+from kiosk.commands import DecideSession
 from kiosk.store.people import Person
 from kiosk.web.accounts import FREE_TRIES
 from kiosk.web.panel_people import narrow

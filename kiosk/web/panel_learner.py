@@ -164,5 +164,7 @@ def decide(token: str, session: int) -> str:
         return _page(at, "sessions")  # it has ended since: what was touched is no answer to what is there now
     if row.end_ms is None:
         return _page(at, "sessions", asked(CloseSession(session, at.by), gettext("Ended.")))
+    if row.review != "pending":
+        return _page(at, "sessions")  # somebody has decided since: that stands beside it now
     command = DecideSession(session, "approved", at.by, mark=at.mark)
     return _page(at, "sessions", asked(command, gettext("Confirmed.")))
