@@ -47,7 +47,7 @@ def port(world: World, made: Certificate) -> Iterator[int]:
 
 def shown(port: int, context: ssl.SSLContext) -> tuple[bytes, str | None]:
     """The certificate in DER form and the version that a client got."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, context.wrap_socket(plain) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=40) as plain, context.wrap_socket(plain) as connection:
         found = connection.getpeercert(binary_form=True)
         assert found is not None
         return found, connection.version()
@@ -70,7 +70,7 @@ def test_a_client_that_pins_the_fingerprint_meets_the_kiosk(port: int, made: Cer
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_client_that_trusts_the_file_checks_the_name_too(port: int, made: Certificate, host: str) -> None:
     context = ssl.create_default_context(cafile=str(made.certificate))
-    connection = http.client.HTTPSConnection(host, port, context=context, timeout=5)
+    connection = http.client.HTTPSConnection(host, port, context=context, timeout=40)
     if host == "localhost":
         connection.request("GET", "/login")
         answer = connection.getresponse()
@@ -93,6 +93,29 @@ def test_nothing_older_than_tls_1_2_is_spoken(port: int) -> None:
     enough = careless()
     enough.maximum_version = ssl.TLSVersion.TLSv1_2
     assert shown(port, enough)[1] == "TLSv1.2"
+
+
+def said_to(port: int, sent: bytes) -> bytes:
+    """What comes back for these bytes, until the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=40) as plain:
+        plain.sendall(sent)
+        answer = b""
+        while piece := plain.recv(4096):
+            answer += piece
+    return answer
+
+
+def test_who_forgot_the_s_of_https_is_told(port: int) -> None:
+    answer = said_to(port, b"GET / HTTP/1.1\r\nHost: kiosk\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"Write https:// before the address.")
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01garbage" * 20, b"\x00\xff" * 40])
+def test_bytes_that_are_no_tls_fill_no_log(port: int, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    said_to(port, sent)
+    said_to(port, sent)
+    assert [record for record in caplog.records if record.exc_info or record.levelname in {"WARNING", "ERROR"}] == []
 
 
 def test_it_is_for_the_machines_names_and_those_it_is_asked_by(made: Certificate) -> None:

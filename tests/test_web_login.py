@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from web_fixtures import MINUTE, NOON, PASSWORD, World, a_world, ref
+from werkzeug.routing import Rule
 
 from kiosk.commands import NoteAct
 from kiosk.passwords import hash_password
@@ -99,6 +102,30 @@ def test_invented_names_do_not_wash_out_the_one_that_is_guessed(hand: Hand) -> N
     for number in range(2 * REMEMBERED):
         throttle.failed(f"nobody{number}", f"10.{number % 250}.{number // 250}.1")
     assert throttle.wait_s("ann", "10.9.9.9") > 0
+
+
+def test_names_of_any_length_that_anybody_may_send_are_not_kept(client: FlaskClient) -> None:
+    csrf = token(client.get("/login"))
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert tried(client, csrf, "wrong", f"10.0.1.{number}", name=f"{number:06}" * 50_000) == 401
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 3_000_000
+
+
+def test_what_a_request_made_fail_cannot_write_lines_of_its_own_into_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_staff_app(world.services())
+    app.url_map.add(Rule("/broken/<rest>", endpoint="static", methods=["GET"]))
+    app.view_functions["static"] = lambda **_: 1 // 0
+    assert app.test_client().get("/broken/x%0aERROR%20all%20is%20lost").status_code == 500
+    (record,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert "\n" not in record.getMessage()
 
 
 def test_a_restart_forgives_nobody(world: World, hand: Hand) -> None:

@@ -13,7 +13,7 @@ from time import monotonic
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask_login import UserMixin
 
-from kiosk.passwords import as_hashed, hasher
+from kiosk.passwords import LONGEST_ACCOUNT, as_hashed, hasher
 from kiosk.refs import new_ref, new_token
 
 IDLE_S = 30 * 60
@@ -328,7 +328,7 @@ def _delay_s(kind: str, count: int) -> float:
 
 def _keys(account: str, source: str, device: str = "") -> tuple[_Key, _Key]:
     """What a try is counted by: first what a right password forgives."""
-    name = account.casefold()
+    name = account[: LONGEST_ACCOUNT + 1].casefold()  # what anybody may send is not kept at any length
     return (("device", device), ("devices", name)) if device else (("account", name), ("source", source))
 
 

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
@@ -271,7 +272,7 @@ def _plain_app(services: Services) -> Flask:
     def _failure(error: Exception) -> tuple[str, int]:
         if disk_is_away(services, error):
             return error_page(503), 503
-        app.logger.exception("a page failed: %s %s", request.method, request.path)
+        app.logger.exception("a page failed: %s %s", request.method, quote(request.path))
         return error_page(500), 500
 
     @app.context_processor

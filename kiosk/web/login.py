@@ -63,7 +63,7 @@ def ask() -> str | BaseResponse:
 def enter() -> BaseResponse | tuple[str, int] | tuple[str, int, dict[str, str]]:
     """A name and a password: in, or a word that says nothing more than that they do not fit."""
     services = services_of_app(current_app)
-    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    name, password = request.form.get("name", "").strip()[: LONGEST + 1], request.form.get("password", "")
     source = request.remote_addr or ""
     with closing(open_reader(services.database)) as connection:
         user = people.user_by_name(connection, name) if len(name) <= LONGEST else None

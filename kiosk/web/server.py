@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -40,6 +43,11 @@ HEADER_LIMIT = 32 * 1024
 PIECE = 64 * 1024
 FEED_PATH = b"/feed"
 MAX_DIGITS = 15
+NO_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\nConnection: close\r\n\r\n"
+    b"Write https:// before the address."
+)
+"""To who speaks plainly where TLS is spoken."""
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Door = Callable[[str, bool], Callable[[], bool] | None]
 """Given a request's cookies and whether it came by TLS: tells from then on whether its sign-in lasts.
@@ -85,6 +93,12 @@ class _Connection(HTTPConnection):
         self._paced.address = address
         self._paced.begin()
         return bool(super().communicate())  # type: ignore[no-untyped-call]
+
+    def _handle_no_ssl(self, _request: HTTPRequest | None) -> None:
+        """Cheroot's own knows no plain socket below the standard library's TLS."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self.socket.fileno())) as plain:
+            plain.sendall(NO_TLS)
+            plain.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         if not self.given_away:
@@ -186,6 +200,9 @@ class _Cheroot(WSGIServer):
         self._connections = _PatientConnections(self)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        if isinstance(sys.exc_info()[1], OSError):  # a client's doing: nobody on the network fills the log with it
+            LOG.info("a connection ended: %s", sys.exc_info()[1])
+            return
         LOG.log(level, "%s", msg, exc_info=traceback)
 
 

@@ -6,10 +6,13 @@ Without it six requests sent letter by letter would hold all threads of a listen
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections import Counter
 from time import monotonic
 from typing import Any
+
+from cheroot.errors import FatalSSLAlert, NoSSLError
 
 IO_TIMEOUT_S = 10
 REQUEST_S = 20.0
@@ -49,7 +52,10 @@ class Readers:
 
 
 class Paced:
-    """A socket to read requests from, in time: `TimeoutError` once one takes longer than it may."""
+    """A socket to read requests from, in time: `TimeoutError` once one takes longer than it may.
+
+    What is no TLS where it should be is told in cheroot's words.
+    """
 
     def __init__(self, sock: socket.socket, readers: Readers, patience_s: float) -> None:
         self.address = ""
@@ -72,6 +78,8 @@ class Paced:
         try:
             self._sock.settimeout(min(IO_TIMEOUT_S, left))
             count = self._sock.recv_into(buffer)
+        except ssl.SSLError as error:
+            raise (NoSSLError if error.reason == "HTTP_REQUEST" else FatalSSLAlert)(*error.args) from error
         finally:
             self._readers.end(self.address)
         self._sock.settimeout(IO_TIMEOUT_S)
