@@ -167,7 +167,7 @@ def test_the_answer_goes_by_itself_and_the_board_shows_who_is_on(world: World, c
         world.tap_in("p1", "mill-1")
         page.wait_for_selector(".answer.in")
         page.wait_for_selector("[data-machine=mill-1] .who:text('Сериков Ә.')", state="attached")
-        page.wait_for_selector(".answer", state="hidden", timeout=8000)
+        page.wait_for_selector(".answer", state="hidden", timeout=40_000)
 
 
 def test_what_is_not_recorded_is_said_over_everything(world: World, chromium: Browser) -> None:

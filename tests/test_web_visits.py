@@ -211,7 +211,8 @@ def test_every_screen_of_a_visit_fits_and_can_be_touched_with_gloves(
         touched(page, ".tile >> nth=0")
         page.wait_for_selector(".choosing .wide")
         look("machine-processes")
-        touched(page, ".wide .tile >> nth=0")
+        with page.expect_response("**/pick"):
+            touched(page, ".wide .tile >> nth=0")
         asked = [type(each) for each in world.commands]
         assert PickMachine in asked
         assert QuestionSession in asked
