@@ -139,6 +139,16 @@ def test_a_restart_forgives_nobody(world: World, hand: Hand) -> None:
     assert tried(again, csrf, PASSWORD, "10.0.0.2", name="lead") == 302
 
 
+def test_guesses_at_invented_names_do_not_wash_out_what_a_restart_remembers(world: World, hand: Hand) -> None:
+    with write(world.connection):
+        for number in range(FREE_TRIES + 3):
+            acts.note(world.connection, world.now_ms - 2000 + number, "sign_in_failed", ref("bauyrzhan"), "10.0.0.1")
+        for number in range(1500):
+            acts.note(world.connection, world.now_ms - 1500 + number, "sign_in_failed", None, "10.0.0.2")
+    again = create_staff_app(world.services(), hand).test_client()
+    assert tried(again, token(again.get("/login")), PASSWORD, "10.0.0.3") == 429
+
+
 def test_a_name_that_does_not_exist_takes_as_long(client: FlaskClient, world: World) -> None:
     with write(world.connection):
         user = User(ref("real"), "real", "lead", hash_password(PASSWORD), None, None, NOON, True)

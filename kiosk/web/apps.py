@@ -24,7 +24,7 @@ from kiosk.phrases import N_
 from kiosk.store import acts, people
 from kiosk.store.schema import StoreError, open_reader
 from kiosk.web import page_words
-from kiosk.web.accounts import CLOSED, HOUR_S, Account, SignIns, Throttle
+from kiosk.web.accounts import CLOSED, HOUR_S, MOST_IN_AN_HOUR, Account, SignIns, Throttle
 from kiosk.web.announce import Announcer
 from kiosk.web.board import static_folder
 from kiosk.web.feed import Feed
@@ -52,7 +52,6 @@ SECURITY_HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000"
 LANGUAGE_COOKIE = "sheber_language"
 YEAR_S = 365 * 24 * 3600
-MOST_RECALLED = 1000
 
 ERROR_WORDS = {
     400: (N_("This request was not understood"), N_("Go back, load the page again and repeat.")),
@@ -202,14 +201,11 @@ def local_path(target: str) -> str:
 def recall_failures(services: Services, throttle: Throttle) -> None:
     """Whoever guessed before a restart goes on waiting: the last hour's wrong passwords, as they were noted."""
     now_ms = services.wall_ms()
+    first_ms, kinds = now_ms - round(HOUR_S * 1000), ("sign_in_failed",)
     with suppress(StoreError, sqlite3.Error), closing(open_reader(services.database)) as connection:
-        failed = acts.acts(
-            connection, limit=MOST_RECALLED, kinds=("sign_in_failed",), first_ms=now_ms - round(HOUR_S * 1000)
-        )
-        names = {user.user_ref: user.name for user in people.users(connection)}
-        throttle.recall(
-            (names[each.by], max(0, now_ms - each.at_ms) / 1000) for each in reversed(failed) if each.by in names
-        )
+        for user in people.users(connection):
+            failed = acts.acts(connection, limit=MOST_IN_AN_HOUR, by=user.user_ref, kinds=kinds, first_ms=first_ms)
+            throttle.recall((user.name, max(0, now_ms - each.at_ms) / 1000) for each in reversed(failed))
 
 
 def _lasting_tls(services: Services) -> bool:
