@@ -154,8 +154,8 @@ class Registrar:
         self._refuse_own(command.sessions, command.by)
         if all(self._has_said(each, "approved", command.by) for each in command.sessions):
             return Done()
-        self._refuse_second(command.sessions, command.by)
         rows = self._as_seen(command.sessions, command.seen)
+        self._refuse_second(command.sessions, command.by)
         for session_id, row in zip(command.sessions, rows, strict=True):
             if row is not None and (row.flags or row.review != "pending"):
                 raise CommandRefused("not_clean", str(session_id))

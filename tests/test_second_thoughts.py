@@ -313,6 +313,14 @@ def test_approving_together_binds_what_was_seen_of_each(floor: Floor) -> None:
     assert {row.review for row in floor.rows()} == {"approved"}
 
 
+def test_of_two_who_approve_the_same_at_once_the_second_is_told_to_look_again(floor: Floor) -> None:
+    sessions, other = lessons(floor, 2), account(floor, "other", "instructor")
+    shown = tuple(seen(floor, each) for each in sessions)
+    floor.ask(ApproveSessions(sessions, floor.by, shown))
+    assert refused(floor, ApproveSessions(sessions, other, shown)) == "changed_meanwhile"
+    assert len(floor.entries("session_reviewed")) == 2
+
+
 def test_a_form_that_is_sent_twice_decides_once(floor: Floor) -> None:
     one, two, three, *clean = lessons(floor, 5)
     for decision in (
