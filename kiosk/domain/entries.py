@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple
 
@@ -333,17 +334,17 @@ def from_object(value: Mapping[str, Any]) -> Entry:
             f"entry {value.get('seq')} is of type {value.get('type')!r} version {value.get('v')}, which this program "
             "does not know: it was written by a newer one; update this program"
         )
-    try:
-        fields = {name: value[name] for name in reading.names}
-    except KeyError:  # a field that was added later has a default
-        fields = {name: value[name] if name in value else reading.defaults[name] for name in reading.names}
+    fields = dict(value)
+    seq, stamp, nonce = fields.pop("seq"), fields.pop("stamp"), fields.pop("nonce")
+    del fields["v"], fields["type"]
+    if fields.keys() != reading.names:  # a field that was added later has a default
+        fields = {name: fields[name] if name in fields else reading.defaults[name] for name in reading.names}
     for name, read in reading.readers:
         fields[name] = read(fields[name])
     # The constructors of frozen records and of named tuples would take as long as all the rest.
-    body = object.__new__(reading.body_type)
-    object.__setattr__(body, "__dict__", fields)
-    stamp = tuple.__new__(Stamp, _stamp_of(value["stamp"]))
-    return tuple.__new__(Entry, (value["seq"], stamp, value["nonce"], body))
+    body = _new(reading.body_type)
+    _set(body, "__dict__", fields)
+    return _entry((seq, _stamp(_stamp_of(stamp)), nonce, body))
 
 
 def _plain(value: Any) -> Any:
@@ -352,12 +353,16 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+_new, _set = object.__new__, object.__setattr__
+_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
+_stamp: Callable[[tuple[Any, ...]], Stamp] = partial(tuple.__new__, Stamp)
+_at: Callable[[tuple[Any, ...]], At] = partial(tuple.__new__, At)
 _stamp_of = itemgetter(*Stamp._fields)
 _at_of = itemgetter(*At._fields)
 
 
 def _read_at(value: Mapping[str, Any] | None) -> At | None:
-    return None if value is None else tuple.__new__(At, _at_of(value))
+    return None if value is None else _at(_at_of(value))
 
 
 _READ_AS: dict[str, Callable[[Any], Any]] = {"At": _read_at, "At | None": _read_at, "tuple[str, ...]": tuple}
@@ -370,7 +375,7 @@ class _Reading:
     def __init__(self, body_type: type[Body]) -> None:
         fields = dataclasses.fields(body_type)
         self.body_type = body_type
-        self.names = tuple(f.name for f in fields)
+        self.names = frozenset(f.name for f in fields)
         self.readers = tuple((f.name, _READ_AS[str(f.type)]) for f in fields if str(f.type) in _READ_AS)
         self.defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
 
