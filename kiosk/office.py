@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import marshal
 import sqlite3
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
@@ -19,7 +20,7 @@ from kiosk.desk import Desk
 from kiosk.domain.state import State
 from kiosk.inbox import Asked
 from kiosk.projection import fold, project, undisturbed
-from kiosk.store import outbox, views
+from kiosk.store import views
 from kiosk.store.examine import require_sound
 from kiosk.store.ledger import Ledger
 from kiosk.store.schema import DamagedError, StoreError, open_reader, open_writer, write
@@ -63,18 +64,19 @@ def _perform_here(data: Path, command: Command) -> Done:
 def rebuild(data: Path) -> RebuildReport:
     """Throw away everything derived and fold it again, every hash checked; the kiosk must not run."""
     database = data / DATABASE
-    # Beside this process: it has enough to do with the fold, the rows and the snapshot.
-    with closing(open_writer(database)) as connection, ProcessPoolExecutor(2, get_context("spawn")) as beside:
+    with (
+        closing(open_writer(database)) as connection,
+        # Beside this process: it has enough to do with the fold, the rows and the snapshot.
+        ProcessPoolExecutor(2, get_context("spawn")) as beside,
+        # SQLite works without the interpreter's lock: the rows that need no state are made while this one folds.
+        ThreadPoolExecutor(1) as folding,
+    ):
         sound, before = beside.submit(require_sound, database), beside.submit(_derived, database)
-        with write(connection):
+        folded = folding.submit(_folded, database)
+        with write(connection), _only_if(sound):
             snapshot.place(database).unlink(missing_ok=True)
-            state = _fold_checked(connection, sound)
-            was = before.result()
             with views.made_anew(connection):
-                for session in state.sessions.values():
-                    for enterprise, seqs in session.released_seqs.items():
-                        for seq in seqs:
-                            outbox.put(connection, seq, enterprise, session.recorded_as, session.id)
+                state, was = folded.result(), before.result()
                 with undisturbed():
                     project(connection, state)
             snapshot.rows_written(connection, anew=True)
@@ -83,10 +85,16 @@ def rebuild(data: Path) -> RebuildReport:
         return RebuildReport(state.size, len(state.sessions), after.result() == was)
 
 
-def _fold_checked(connection: sqlite3.Connection, sound: Future[None]) -> State:
-    """All entries folded, while every hash is checked beside; StoreError where one does not hold."""
-    try:
+def _folded(database: Path) -> State:
+    with closing(open_reader(database)) as connection:
         return fold(connection, State())
+
+
+@contextmanager
+def _only_if(sound: Future[None]) -> Iterator[None]:
+    """While every hash is checked beside; StoreError at the end where one does not hold."""
+    try:
+        yield
     finally:  # what is not as it was written may well be what could not be followed
         try:
             sound.result()

@@ -35,6 +35,7 @@ from kiosk.domain.state import (
     MachineState,
     Person,
     Question,
+    Released,
     Session,
     SignOff,
     State,
@@ -212,10 +213,11 @@ def unpack(rules: Mapping[str, CreditRules], line: bytes) -> Session:
     for name in ("opened", "closed", "still_here"):
         row[name] = _moment(row[name])
     row["rules"] = rules[row["rules"]]
-    row["decisions"] = [
+    row["decisions"] = tuple(
         made._replace(numbers=Credit(*made.numbers), flags=tuple(made.flags))
         for made in (Decision(*values) for values in row["decisions"])
-    ]
+    )
+    row["released"] = tuple(Released(*each) for each in row["released"])
     return Session(**row)
 
 
@@ -287,13 +289,14 @@ def _machine_row(machine: MachineState) -> dict[str, Any]:
         "ended": _flat(machine.ended),
         "sessions": machine.sessions,
         "locked": machine.locked,
+        "last_end": machine.last_end,
     }
 
 
 def _machine(row: dict[str, Any]) -> MachineState:
     boots, ms, states = row["history"]
     history = list(zip(_moments(boots, ms), map(intern, states), strict=True))
-    return MachineState(history, row["locked"], row["sessions"], _moments(*row["ended"]))
+    return MachineState(history, row["locked"], row["sessions"], _moments(*row["ended"]), _moment(row["last_end"]))
 
 
 def _moments(boots: list[int], ms: list[int]) -> list[Moment]:

@@ -6,11 +6,11 @@ session and state, half to even.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 AFTER_ALL = "\U0010ffff"
@@ -60,35 +60,34 @@ class Credit(NamedTuple):
     """Machine time in counted states, whoever shares it."""
 
 
+_credit = partial(tuple.__new__, Credit)
+
+
 def cut(history: Sequence[tuple[int, str]], start: int, end: int) -> list[Stretch]:
     """The maximal stretches of `[start, end)`.
 
     `history` holds (moment, state) in ascending order; each holds until the next. A stretch of zero length does not
     exist, and neighbours in the same state are one.
     """
+    first = max(bisect_right(history, (start, AFTER_ALL)) - 1, 0)
+    return stretched([*history[first : bisect_left(history, (end, ""), first)], (end, "")], start)
+
+
+def stretched(changes: Iterable[tuple[int, str]], start: int) -> list[Stretch]:
+    """The same of changes that are all looked at: from the one that holds at `start` on; the last one is the end."""
     stretches: list[Stretch] = []
     state, left = None, start  # what holds from `left` on, where anything is known of it
-    for index in range(max(bisect_right(history, (start, AFTER_ALL)) - 1, 0), len(history)):
-        at, following = history[index]
-        if at >= end:
-            break
+    for at, following in changes:
         if following == state:
             continue
         if at > left:
             if state is not None:
-                _add(stretches, left, at, state)
+                if stretches and stretches[-1].state == state:  # what was between had no length
+                    left = stretches.pop().start
+                stretches.append(_stretch((left, at, state)))
             left = at
         state = following
-    if state is not None and end > left:
-        _add(stretches, left, end, state)
     return stretches
-
-
-def _add(stretches: list[Stretch], start: int, end: int, state: str) -> None:
-    """One more stretch, which begins where the last one ends; of the same state, it is the same one."""
-    if stretches and stretches[-1].state == state:
-        start = stretches.pop().start
-    stretches.append(_stretch((start, end, state)))
 
 
 def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int, int]] = ()) -> Credit:
@@ -98,33 +97,33 @@ def credit(stretches: Sequence[Stretch], terms: Terms, crew: Sequence[tuple[int,
     """
     by_state: dict[str, int] = {}
     codes: dict[str, int] = {}
-    credited: list[Stretch] = []
+    credited: list[tuple[int, int, str]] = []
     presence = counted = whole = 0
-    for index, stretch in enumerate(stretches):
-        start, end, state = stretch
-        length = end - start
+    # An idle stretch has its grace after one that counts; at the very beginning, before one.
+    grace = len(stretches) > 1 and stretches[1].state in terms.counts
+    for start, end, state in stretches:
+        length = ms = end - start
         presence += length
         by_state[state] = by_state.get(state, 0) + length
         counts = state in terms.counts
         if counts:
             counted += length
-        if counts or terms.presence_counts:
-            whole += length
-            credited.append(stretch)
-            continue
-        ms, code = _creditable(stretches, index, terms)
-        if ms:
-            whole += ms
-            credited.append(_stretch((start, start + ms, state)))
-        if ms < length:
-            codes[code] = codes.get(code, 0) + length - ms
+        elif not terms.presence_counts:
+            ms = min(length, terms.idle_grace_ms) if grace and state == "idle" else 0
+            if ms < length:
+                code = _why_not(state, grace)
+                codes[code] = codes.get(code, 0) + length - ms
+        grace = counts
+        if ms and terms.split:
+            credited.append((start, start + ms, state))
+        whole += ms
     if terms.observer:
         return Credit(presence, by_state, 0, 0, {"observer": presence} if presence else {}, counted)
     share = _shares(credited, crew) if terms.split else whole
     if share < whole:
         codes["shared"] = whole - share
     unverified = 0 if terms.presence_counts else by_state.get("unknown", 0)
-    return Credit(presence, by_state, share, unverified, codes, counted)
+    return _credit((presence, by_state, share, unverified, codes, counted))
 
 
 def stated_credit(presence_ms: int) -> Credit:
@@ -132,37 +131,29 @@ def stated_credit(presence_ms: int) -> Credit:
     return Credit(presence_ms, {"unknown": presence_ms} if presence_ms else {}, presence_ms, 0, {})
 
 
-def _creditable(stretches: Sequence[Stretch], index: int, terms: Terms) -> tuple[int, str]:
-    """How much of a stretch that is not counted is credited, from its beginning, and the code of the rest."""
-    stretch = stretches[index]
-    if stretch.state == "idle" and _has_grace(stretches, index, terms):
-        return min(stretch.length_ms, terms.idle_grace_ms), "idle_over_grace"
-    if stretch.state == "unknown":
-        return 0, "unknown"
-    return 0, f"not_counted:{stretch.state}"
+@cache
+def _why_not(state: str, grace: bool) -> str:
+    """The code of what is not credited of a stretch in a state that does not count."""
+    if state == "unknown":
+        return "unknown"
+    return "idle_over_grace" if grace and state == "idle" else f"not_counted:{state}"
 
 
-def _has_grace(stretches: Sequence[Stretch], index: int, terms: Terms) -> bool:
-    if index > 0:
-        return stretches[index - 1].state in terms.counts
-    return len(stretches) > 1 and stretches[1].state in terms.counts
-
-
-def _shares(credited: Iterable[Stretch], crew: Sequence[tuple[int, int]]) -> int:
+def _shares(credited: Iterable[tuple[int, int, str]], crew: Sequence[tuple[int, int]]) -> int:
     """One operator's part of what is credited, rounded once a state."""
     exact: dict[str, Fraction] = {}
-    for stretch in credited:
-        for ms, operators in _present(stretch, crew):
-            exact[stretch.state] = exact.get(stretch.state, Fraction(0)) + Fraction(ms, max(operators, 1))
+    for start, end, state in credited:
+        for ms, operators in _present(start, end, crew):
+            exact[state] = exact.get(state, Fraction(0)) + Fraction(ms, max(operators, 1))
     return sum(round(part) for part in exact.values())
 
 
-def _present(stretch: Stretch, crew: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+def _present(start: int, end: int, crew: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     """The stretch in pieces of (duration, operators present)."""
-    index = bisect_right(crew, stretch.start, key=lambda change: change[0]) - 1
-    left = stretch.start
-    while left < stretch.end:
-        right = min(crew[index + 1][0], stretch.end) if index + 1 < len(crew) else stretch.end
+    index = bisect_right(crew, start, key=lambda change: change[0]) - 1
+    left = start
+    while left < end:
+        right = min(crew[index + 1][0], end) if index + 1 < len(crew) else end
         if right > left:
             yield right - left, crew[index][1] if index >= 0 else 1
         left = max(left, right)

@@ -139,7 +139,7 @@ def _releases_of(state: State, session: Session, now: Moment) -> Iterator[e.Body
     decision = session.decisions[-1]
     person = state.people[session.person_ref]
     for enterprise in person.contracts:
-        released = session.released.get(enterprise, [])
+        released = [each.decision for each in session.released if each.enterprise == enterprise]
         if decision.seq in released or (decision.decision == "rejected" and not released):
             continue
         if may_leave(state, person, session, enterprise, now):
@@ -174,7 +174,7 @@ def _record(state: State, session: Session, decision: Decision, enterprise: str)
     """
     start_ms = state.timeline.utc_ms(session.opened)
     numbers = decision.numbers
-    revision = len(session.released.get(enterprise, ())) + 1
+    revision = sum(each.enterprise == enterprise for each in session.released) + 1
     machine = state.book.machines.get(session.machine)
     return {
         "v": 1,

@@ -17,6 +17,7 @@ from kiosk.domain.state import (
     MachineState,
     Person,
     Question,
+    Released,
     Session,
     SignOff,
     State,
@@ -258,11 +259,13 @@ def _session_closed(state: State, entry: e.Entry, body: e.SessionClosed) -> None
     session = state.sessions[body.session]
     machine = state.machine(session.machine)
     session.closed = state.timeline.moment(body.at)
+    if machine.last_end is None or machine.last_end < session.closed:
+        machine.last_end = session.closed
     session.reason = intern(body.reason)
     session.closed_by = intern(body.closed_by)
     state.closed_in.setdefault(session.closed.boot, []).append(session.id)
     _note_end(machine, state.sessions)
-    _touch_since(state, machine, session.closed)
+    _touch_since(state, session.machine, session.closed)
     state.open_by_machine[session.machine].remove(session.id)
     state.open_by_person[session.person_ref].remove(session.id)
     state.touched.add(session.id)
@@ -284,10 +287,9 @@ def _still_here(state: State, _entry: e.Entry, body: e.StillHere) -> None:
 @_follows(e.StateChanged)
 def _state_changed(state: State, _entry: e.Entry, body: e.StateChanged) -> None:
     moment = state.timeline.moment(body.at)
-    machine = state.machine(body.machine)
-    machine.history.append((moment, intern(body.state)))
+    state.machine(body.machine).history.append((moment, intern(body.state)))
     state.touched_machines.add(body.machine)
-    _touch_since(state, machine, moment)
+    _touch_since(state, body.machine, moment)
 
 
 def _note_end(machine: MachineState, sessions: Mapping[int, Session]) -> None:
@@ -299,15 +301,15 @@ def _note_end(machine: MachineState, sessions: Mapping[int, Session]) -> None:
         machine.ended.append(max(closed, machine.ended[-1]) if machine.ended else closed)
 
 
-def _touch_since(state: State, machine: MachineState, moment: Moment) -> None:
+def _touch_since(state: State, machine_id: str, moment: Moment) -> None:
     """The sessions on a machine that were there after a moment and are not decided are cut again."""
-    ended = machine.ended
-    over = len(ended)
-    if ended and ended[-1] > moment:
-        over = bisect_right(ended, moment)
-    for session_id in machine.sessions[over:]:
+    state.touched.update(state.open_by_machine.get(machine_id, ()))
+    machine = state.machine(machine_id)
+    if machine.last_end is None or machine.last_end <= moment:
+        return
+    for session_id in machine.sessions[bisect_right(machine.ended, moment) :]:
         session = state.sessions[session_id]
-        if session.closed is None or (session.closed > moment and not session.decisions):
+        if session.closed is not None and session.closed > moment and not session.decisions:
             state.touched.add(session_id)
 
 
@@ -328,24 +330,26 @@ def _session_reviewed(state: State, entry: e.Entry, body: e.SessionReviewed) -> 
     else:
         numbers = state.numbers(session, now)
         flags = state.flags(session, numbers)
-    credited = {"approved": numbers.credited_ms, "rejected": 0}.get(body.decision, body.credited_ms or 0)
-    session.decisions.append(
-        Decision(
-            seq=entry.seq,
-            decision=body.decision,
-            by=body.by,
-            at_utc_ms=state.timeline.utc_ms(now),
-            reason=body.reason,
-            text_hash=body.text_hash,
-            credited_ms=credited,
-            process=body.process if body.process is not None else session.process,
-            batch=body.batch,
-            lag_ms=body.lag_ms,
-            numbers=numbers,
-            flags=flags,
-            mark=body.mark,
-        )
+    if body.decision == "approved":
+        credited_ms = numbers.credited_ms
+    else:
+        credited_ms = 0 if body.decision == "rejected" else body.credited_ms or 0
+    made = Decision(
+        seq=entry.seq,
+        decision=intern(body.decision),
+        by=intern(body.by),
+        at_utc_ms=state.timeline.utc_ms(now),
+        reason=body.reason and intern(body.reason),
+        text_hash=body.text_hash,
+        credited_ms=credited_ms,
+        process=body.process if body.process is not None else session.process,
+        batch=body.batch,
+        lag_ms=body.lag_ms,
+        numbers=numbers,
+        flags=flags,
+        mark=body.mark,
     )
+    session.decisions = (*session.decisions, made)
     state.touched.add(session.id)
     _settle(state, session, entry.seq, body)
 
@@ -392,8 +396,8 @@ def _competency_signed(state: State, entry: e.Entry, body: e.CompetencySigned) -
 
 
 @_follows(e.RecordReleased)
-def _record_released(state: State, entry: e.Entry, body: e.RecordReleased) -> None:
+def _record_released(state: State, _entry: e.Entry, body: e.RecordReleased) -> None:
     session = state.sessions[body.session]
-    session.released.setdefault(body.enterprise, []).append(session.decisions[-1].seq)
-    session.released_seqs.setdefault(body.enterprise, []).append(entry.seq)
+    made = Released(intern(body.enterprise), session.decisions[-1].seq)
+    session.released = (*session.released, made)
     state.person_seq[session.recorded_as, body.enterprise] = body.record["person_seq"]

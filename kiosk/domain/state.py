@@ -6,12 +6,12 @@ state folds again. `sessions.evolve` alone changes it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit
+from kiosk.domain.credit import AFTER_ALL, Credit, Stretch, Terms, credit, crew_changes, cut, stated_credit, stretched
 from kiosk.domain.entries import UNDONE
 from kiosk.domain.rulebook import NO_CREDIT_RULES, CreditRules, RuleBook
 from kiosk.domain.shelf import Shelf
@@ -96,6 +96,8 @@ class MachineState:
     sessions: list[int] = field(default_factory=list)
     ended: list[Moment] = field(default_factory=list)
     """For the first of `sessions`, as far as all are closed: when the last of those up to each ended."""
+    last_end: Moment | None = None
+    """When the last that is closed ended, whoever is still there."""
 
     @property
     def state(self) -> str:
@@ -121,6 +123,13 @@ class Decision(NamedTuple):
     mark: str | None = None
 
 
+class Released(NamedTuple):
+    """A record of a session was released to an enterprise, because of a decision (its entry's number)."""
+
+    enterprise: str
+    decision: int
+
+
 @dataclass(slots=True)
 class Session:
     """One person on one machine, for one work process, in one role."""
@@ -143,11 +152,8 @@ class Session:
     """Entered by an instructor: nothing but their word says that it was."""
     told: int | None = None
     """Closed by others: the entry of the person's next tap, which tells them."""
-    decisions: list[Decision] = field(default_factory=list)
-    released: dict[str, list[int]] = field(default_factory=dict)
-    """By enterprise: the decisions (their entries' numbers) whose records were released."""
-    released_seqs: dict[str, list[int]] = field(default_factory=dict)
-    """By enterprise: the entries' numbers of those records."""
+    decisions: tuple[Decision, ...] = ()
+    released: tuple[Released, ...] = ()
     tapped_as: str | None = None
     """Of a person who was found twice: the reference that it was recorded under, no longer theirs."""
 
@@ -170,7 +176,7 @@ class Session:
     @property
     def corrected(self) -> bool:
         """Did a decision change the numbers?"""
-        return bool(self.decisions) and any(decision.decision == "adjusted" for decision in self.decisions)
+        return any(decision.decision == "adjusted" for decision in self.decisions)
 
     @property
     def counts(self) -> tuple[str, ...]:
@@ -294,25 +300,26 @@ class State:
     def stretches(self, machine_id: str, start: Moment, end: Moment) -> list[Stretch]:
         """A machine's states from one moment to another, on the axis."""
         history = self.machine(machine_id).history
-        axis = self.timeline.axis
         first = bisect_right(history, (start, AFTER_ALL))
+        last = bisect_left(history, (end, ""), first)
+        before = history[first - 1][1] if first else "unknown"
+        base_ms = self.timeline.base_ms(start, end)
+        if base_ms is not None:
+            left = base_ms + start.ms
+            changes = [(base_ms + ms, state) for (_, ms), state in history[first:last]]
+            return stretched([(left, before), *changes, (base_ms + end.ms, "")], left)
+        axis = self.timeline.axis
         left = axis(start)
-        known = [(left, history[first - 1][1] if first else "unknown")]
-        # A session is short beside the years of a machine: its end is met soon after its start.
-        for index in range(first, len(history)):
-            moment, state = history[index]
-            if moment > end:
-                break
-            known.append((axis(moment), state))
-        return cut(known, left, axis(end))
+        changes = [(axis(moment), state) for moment, state in history[first:last]]
+        return cut([(left, before), *changes], left, axis(end))
 
     def crew(self, session: Session, now: Moment) -> list[tuple[int, int]]:
         """How many operators were on the machine during a session, from each moment of the axis on."""
-        start, end = self.span(session, now)
+        _, end = self.span(session, now)
         machine = self.machine(session.machine)
         spans = []
         # A log has years of sessions on a machine: only those that can overlap are looked at.
-        for session_id in machine.sessions[bisect_right(machine.ended, start, key=self.timeline.axis) :]:
+        for session_id in machine.sessions[bisect_right(machine.ended, session.opened) :]:
             other = self.sessions[session_id]
             span = self.span(other, now)
             if span[0] >= end:

@@ -177,6 +177,11 @@ class Timeline:
         after = self.boots[number + 1]
         return min(place, after.base_ms + after.first_ms)
 
+    def base_ms(self, start: Moment, end: Moment) -> int | None:
+        """Axis minus boot time for all moments from one to another; None unless one boot was alive all the while."""
+        boot = self._boot(start)
+        return boot.base_ms if start.boot == end.boot and end.ms <= boot.last_ms else None
+
     def on_axis(self, axis_ms: int) -> Moment:
         """The moment at a place of the axis; a place between two boots belongs to the earlier one."""
         for number in range(len(self.boots) - 1, -1, -1):

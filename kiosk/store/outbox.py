@@ -46,6 +46,14 @@ def put(connection: sqlite3.Connection, seq: int, enterprise: str, person_ref: s
     )
 
 
+def make_anew(connection: sqlite3.Connection) -> None:
+    """A row for every release that `acts` tells of. The caller commits."""
+    connection.execute(
+        "INSERT OR REPLACE INTO outbox (seq, enterprise, person_ref, session)"
+        " SELECT id, subject, person_ref, session FROM acts WHERE kind = 'record_released' ORDER BY id"
+    )
+
+
 def row(connection: sqlite3.Connection, seq: int) -> OutboxRow | None:
     """The row of one released record, or None."""
     found = connection.execute(

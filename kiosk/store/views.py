@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from kiosk.proofs import canonical, read
-from kiosk.store import acts, totals
+from kiosk.store import acts, outbox, totals
 
 
 class SessionView(NamedTuple):
@@ -123,20 +123,27 @@ def clear(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def made_anew(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is derived is cleared, and written in this block; indexes are made at its end, of all rows at once.
+    """All that is derived is cleared, and what the ledger alone tells is written; this block writes what a state tells.
 
-    So are the totals, and what the ledger alone tells.
+    Totals are added up at its end. Indexes are made of all rows at once.
     """
+    with _indexed_at_the_end(connection, "sessions"):
+        with _indexed_at_the_end(connection, "acts"):
+            clear(connection)
+            acts.make_anew(connection)
+        outbox.make_anew(connection)
+        with totals.added_up_at_the_end(connection):
+            yield
+
+
+@contextmanager
+def _indexed_at_the_end(connection: sqlite3.Connection, table: str) -> Iterator[None]:
     indexes = connection.execute(
-        "SELECT name, sql FROM sqlite_master"
-        " WHERE type = 'index' AND tbl_name IN ('sessions', 'acts') AND sql IS NOT NULL"
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", (table,)
     ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    clear(connection)
-    with totals.added_up_at_the_end(connection):
-        yield
-    acts.make_anew(connection)
+    yield
     for _, sql in indexes:
         connection.execute(sql)
 
