@@ -47,6 +47,7 @@ class Workshop:
             state, _ = memory.recall(connection)
             with write(connection):
                 Ledger(connection).store_checkpoint(note_of(head_of(connection)))
+                snapshot.rows_written(connection)  # the history is made once, perhaps by an older program
             snapshot.keep(self.snapshot, state, Ledger(connection).root())
             self.size = state.size
         assert self.size > 2 * (examine.TAIL + examine.PIECE)
