@@ -311,6 +311,11 @@ class Endpoint:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/sheber"
 
+    @property
+    def keeps_waiting(self) -> bool:
+        """Does one of its answers never come?"""
+        return any(each.hang or each.drip for each in (*self.replies, self.after))
+
     def close(self) -> None:
         self.closing.set()
         self._server.shutdown()

@@ -16,11 +16,14 @@ from kiosk.sync.post import Limits
 from kiosk.sync.sender import Backoff, Sender, Target, Wire
 from kiosk.sync.status import StatusFile
 from kiosk.sync.store import SyncStore
+from tests.patience import PATIENCE_S
 
 MakeEndpoint = Callable[..., Endpoint]
 
 NOW_MS = 1_793_300_000_000
-FAST = Wire(limits=Limits(connect_s=0.5, read_s=0.2, whole_s=0.4))
+HASTY = Wire(limits=Limits(connect_s=5, read_s=1, whole_s=2))
+"""For an enterprise that never answers; every other may be as slow as a loaded machine makes it."""
+PATIENT = Wire(limits=Limits(connect_s=PATIENCE_S, read_s=PATIENCE_S, whole_s=PATIENCE_S))
 
 
 class College:
@@ -40,7 +43,7 @@ class College:
         self.notary = Notary(self.outbox, self.store, lambda origin: load_or_make(self.folder / "sync", origin))
         self.status = StatusFile(self.folder / STATUS_FILE, ("steel", "tyre"), lambda: self.now_ms)
 
-    def sender(self, endpoint: Endpoint, enterprise: str = "steel", wire: Wire = FAST) -> Sender:
+    def sender(self, endpoint: Endpoint, enterprise: str = "steel", wire: Wire | None = None) -> Sender:
         target = Target(enterprise, endpoint.url, local=True, secrets=(SECRET,))
         backoff = Backoff(below=lambda _: 0)
         return Sender(
@@ -50,7 +53,7 @@ class College:
             self.notary,
             lambda: self.now_ms,
             backoff=backoff,
-            wire=wire,
+            wire=wire or (HASTY if endpoint.keeps_waiting else PATIENT),
             status=self.status,
         )
 
