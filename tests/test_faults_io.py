@@ -58,7 +58,7 @@ def after_a_failed_sync(outcomes: list[tuple[Fault, Outcome]]) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(660)
 def test_no_failing_call_makes_the_kiosk_lie_and_after_a_failed_sync_it_answers_nothing(tmp_path: Path) -> None:
     chance = Random(7)
     faults = [Fault("fdatasync", error, str(n)) for n in range(1, WHEN["fdatasync"] + 1, 2) for error in ERRORS[1:2]]

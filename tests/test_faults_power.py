@@ -24,7 +24,7 @@ from tests.faults.trace import Op, TraceError, parse
 
 ROOT = Path(__file__).parent.parent
 PROCESSES = 2
-SECONDS = 240
+SECONDS = 600
 
 
 @pytest.fixture(scope="module")

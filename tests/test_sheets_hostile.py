@@ -51,7 +51,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(rows), *p
 def read_alone(path: Path, data: bytes) -> tuple[int, int, str]:
     """A process of its own reads the file: (kB of memory that took, people, what it says)."""
     path.write_bytes(data)
-    done = subprocess.run([sys.executable, "-c", READER, path], capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", READER, path], capture_output=True, text=True, check=True, timeout=280)
     more_kb, rows, said = done.stdout.split(" ", 2)
     return int(more_kb), int(rows), said
 

@@ -68,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("width", ["360", pytest.param("1920", marks=pytest.mark.slow)])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(660)
 def test_a_hostile_name_is_text_on_every_page_and_in_every_file(world: World, chromium: Browser, width: str) -> None:
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     dialogs: list[str] = []

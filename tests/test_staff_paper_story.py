@@ -180,7 +180,7 @@ def sums_of_pdf(client: FlaskClient, month: str) -> tuple[str, str, str]:
     return tuple(words[end - 3 : end])  # type: ignore[return-value]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(660)
 def test_the_journal_says_the_same_on_screen_in_every_file_and_in_the_records(staff: Month) -> None:
     client = staff.client()
     records = records_ms(staff)
@@ -212,7 +212,7 @@ def journal_ms(staff: Month, month: str) -> int:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(660)
 def test_the_paper_has_the_names_and_the_diary_its_reasons(staff: Month) -> None:
     client = staff.client()
     client.get("/language/kk")
@@ -226,7 +226,7 @@ def test_the_paper_has_the_names_and_the_diary_its_reasons(staff: Month) -> None
     assert "Жұмабаев Қанат" in diary
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(660)
 def test_who_is_erased_leaves_a_dash_and_the_hours(staff: Month) -> None:
     before = journal_ms(staff, NOVEMBER)
     staff.submit(ErasePerson("p2", staff.by("admin")))

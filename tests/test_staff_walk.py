@@ -130,7 +130,7 @@ def walking(demo: DemoLab, chromium: Browser, role: str, language: str, width: s
 
 
 @pytest.mark.parametrize(("role", "language", "width"), EVERYWHERE)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(660)
 def test_every_page_is_for_everybody(
     demo: DemoLab, chromium: Browser, lab: Lab, role: str, language: str, width: str
 ) -> None:
@@ -152,7 +152,7 @@ def test_every_page_is_for_everybody(
         pytest.param("instructor", "1920", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(660)
 def test_everything_can_be_reached_with_the_keyboard_alone(
     demo: DemoLab, chromium: Browser, lab: Lab, role: str, width: str
 ) -> None:

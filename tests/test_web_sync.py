@@ -293,7 +293,7 @@ class Delivering:
     def round(self, url: str) -> str:
         """One try, whether or not it is due; what the page says then."""
         target = Target("ent-steel", url, local=True, secrets=(SECRET,))
-        wire = Wire(limits=Limits(connect_s=0.5, read_s=0.3, whole_s=0.6))
+        wire = Wire(limits=Limits(connect_s=5, read_s=2, whole_s=4))  # one of them never answers
         Sender(target, self.outbox, self.store, self.notary, real_wall_ms, wire=wire, status=self.status).step(
             at_once=True
         )

@@ -24,7 +24,7 @@ from tests.faults.workshop import BADGES, READERS, prepare, write_lab
 
 LEDGER_FILE = re.compile(r"/kiosk\.db(-wal)?>")
 """What an answer rests on; a secret or a snapshot that cannot be kept is made anew, and nothing is lost by it."""
-PATIENCE_S = 10.0
+PATIENCE_S = 40.0
 TAPS = 6
 
 

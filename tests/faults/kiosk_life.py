@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from tests.faults.nursery import ROOT, RUN, Nursery
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 SCREEN = re.compile(r"^kiosk screen (http://\S+)$", re.MULTILINE)
 STAFF = re.compile(r"^staff side   (https?://\S+)$", re.MULTILINE)
 RED = "NOT RECORDING"

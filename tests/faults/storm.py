@@ -29,7 +29,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.oracle import LifeStory, Tap, judge
 from tests.faults.workshop import BADGES, READERS, prepare, write_lab
 
-PATIENCE_S = 10.0
+PATIENCE_S = 40.0
 COMMAND_EVERY = 20
 """Each so many lives the kiosk is the installed command; in between, a fork that has imported the same code before."""
 
