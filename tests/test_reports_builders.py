@@ -324,6 +324,16 @@ def test_the_share_at_the_enterprise_is_counted_by_where_the_machine_stands(coll
     assert any("at least 60 per cent" in line for line in report.notes)
 
 
+def test_a_share_just_below_the_plan_does_not_read_as_if_it_were_reached(college: College) -> None:
+    mill, *others = college.world.lab.machines
+    college.world.lab = replace(college.world.lab, machines=(replace(mill, place="enterprise"), *others))
+    college.worked("a", at(5, 8), at(5, 10) + 59 * MINUTE + 53 * 1000)
+    college.worked("a", at(6, 8), at(6, 10), machine="lathe-1")
+    report = college.report("attendance", group="МС-21")
+    assert column(report, "Share of the enterprise, per cent")["Әлиев Дана"] == Fraction(599, 1000)
+    assert column(report, "Against the plan")["Әлиев Дана"] == "too little"
+
+
 def test_before_the_first_hour_nobody_is_told_that_it_is_too_little(college: College) -> None:
     assert set(column(college.report("attendance", group="МС-21"), "Against the plan").values()) == {""}
 

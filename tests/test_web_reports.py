@@ -143,6 +143,14 @@ def test_a_period_that_is_none_is_said_and_what_was_typed_stays(client: FlaskCli
         assert f'value="{asked["first"]}"' in page
 
 
+def test_a_group_that_is_no_more_is_said_and_never_taken_for_all(client: FlaskClient) -> None:
+    page = client.get("/reports/journal", query_string={**OCTOBER, "group": "МС-20"}).text
+    assert "There is no such group" in page
+    assert '<article class="paper"' not in page
+    answer = take(client, "journal", "csv", **{**OCTOBER, "group": "МС-20"})
+    assert "/reports/journal" in answer.location
+
+
 def test_a_diary_wants_a_person(client: FlaskClient) -> None:
     assert "Choose a person" in client.get("/reports/diary").text
     page = client.get("/reports/diary", query_string={"person": ref("a"), "month": "2026-10"}).text

@@ -30,8 +30,11 @@ class Places:
 
     @property
     def share(self) -> Fraction | None:
-        """Of the enterprise; None before the first hour."""
-        return Fraction(self.enterprise_ms, self.whole_ms) if self.whole_ms else None
+        """Of the enterprise, to a tenth of a per cent begun; None before the first hour.
+
+        Not rounded: what is too little must not read as enough.
+        """
+        return Fraction(self.enterprise_ms * 1000 // self.whole_ms, 1000) if self.whole_ms else None
 
 
 def attendance(source: Source, period: Period, group: str | None = None, tick: Tick = untold) -> Report:

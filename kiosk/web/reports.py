@@ -181,6 +181,8 @@ def _asked(source: Source, kind: str, given: Mapping[str, str]) -> tuple[Asked, 
         if person is None:
             return asked, trouble or gettext("Choose a person.")
         asked = replace(asked, person_ref=person.person_ref)
+    elif given.get("group") and asked.group is None:  # renamed or left since the address was made
+        trouble = trouble or gettext("There is no such group. Choose another one.")
     machine = given.get("machine", "")
     if found == "machines" and machine in {each.id for each in source.lab.machines}:
         asked = replace(asked, machine=machine)
