@@ -122,14 +122,9 @@ def _reach(connection: sqlite3.Connection, state: State, touched: list[int]) -> 
     """Whose shared flags can change, and who has a say in them: everybody where many change (a start, a rebuild)."""
     if len(touched) > max(AT_ONCE, len(state.sessions) // 8):
         return set(state.sessions), set(state.sessions)
-    look: set[int] = set()
-    say: set[int] = set()
-    for first in range(0, len(touched), AT_ONCE):
-        places = {each: _places(connection, state, each) for each in touched[first : first + AT_ONCE]}
-        found = reach(state, {each: spans for each, spans in places.items() if spans})
-        look |= found[0]
-        say |= found[1]
-    return look, say
+    held = ((each, _places(connection, state, each)) for each in touched)
+    known = [(each, spans) for each, spans in held if spans]
+    return reach(state, (dict(known[first : first + AT_ONCE]) for first in range(0, len(known), AT_ONCE)))
 
 
 def minors_again(connection: sqlite3.Connection, state: State, person_ref: str) -> None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from kiosk.domain.deadlines import machine_rule
@@ -22,6 +23,8 @@ PAIR_OTHER_DAYS = 2
 PAIR_OF_DAYS = 7
 REACH_MS = 8 * 86_400_000
 """How far a session's flags can reach: the local week, and the seven days of a pair; a day more for any zone."""
+Places = Mapping[int, Collection[tuple[int, int]]]
+"""For each changed session the spans (UTC) where it was and where it is now."""
 SHARED = ("minor_limit", "same_time_pair")
 """What other sessions, or a birth date, have a say in; never in the ledger."""
 
@@ -67,34 +70,38 @@ def joined(own: Collection[str], minor: bool, pair: bool) -> tuple[str, ...]:
     return tuple(flag for flag in LIVE if flag in found)
 
 
-def reach(state: State, places: Mapping[int, Collection[tuple[int, int]]]) -> tuple[set[int], set[int]]:
+def reach(state: State, batches: Iterable[Places]) -> tuple[set[int], set[int]]:
     """Whose shared flags can change with these sessions, and which sessions have a say in those.
 
-    `places` gives for each changed session the spans (UTC) where it was and where it is now. The answers may hold more
-    than needed, never less; they grow with weeks, not with the history.
+    Each batch is of sessions that lie near each other: the weeks between them count. The answers may hold more than
+    needed, never less; they grow with weeks, not with the history.
     """
-    windows: dict[str, tuple[int, int]] = {}
-    for session_id, held in places.items():
-        left, right = min(start for start, _ in held) - REACH_MS, max(end for _, end in held) + REACH_MS
-        session = state.sessions[session_id]
-        for person in {session.person_ref, *(other.person_ref for other in _beside(state, session))}:
-            known = windows.get(person, (left, right))
-            windows[person] = (min(known[0], left), max(known[1], right))
+    beside = cache(lambda session: [other.id for other in _beside(state, state.sessions[session])])
+    spans = cache(lambda person: _presence_of(state, person))
     look: set[int] = set()
     say: set[int] = set()
-    for person, (left, right) in windows.items():
-        sessions = [state.sessions[each] for each in state.sessions_by_person.get(person, ())]
-        # A session that is open has not lasted yet.
-        spans = [_Presence(s.id, person, *state.labelled(s, s.opened)) for s in sessions]
-        found = [span for span in spans if span.start_ms <= right and left <= span.end_ms]
-        look.update(span.session for span in found)
-        left = min((span.start_ms for span in found), default=left) - REACH_MS  # noqa: PLW2901 - what they depend on
-        right = max((span.end_ms for span in found), default=right) + REACH_MS  # noqa: PLW2901
-        for span in spans:
-            if span.start_ms <= right and left <= span.end_ms:
-                beside = _beside(state, state.sessions[span.session])
-                say.update((span.session, *(other.id for other in beside)))
+    for places in batches:
+        windows: dict[str, tuple[int, int]] = {}
+        for session, held in places.items():
+            left, right = min(start for start, _ in held) - REACH_MS, max(end for _, end in held) + REACH_MS
+            for person in {state.sessions[each].person_ref for each in (session, *beside(session))}:
+                known = windows.get(person, (left, right))
+                windows[person] = (min(known[0], left), max(known[1], right))
+        for person, (left, right) in windows.items():
+            found = [span for span in spans(person) if span.start_ms <= right and left <= span.end_ms]
+            look.update(span.session for span in found)
+            left = min((span.start_ms for span in found), default=left) - REACH_MS  # noqa: PLW2901 - what they need
+            right = max((span.end_ms for span in found), default=right) + REACH_MS  # noqa: PLW2901
+            for span in spans(person):
+                if span.start_ms <= right and left <= span.end_ms:
+                    say.update((span.session, *beside(span.session)))
     return look, say
+
+
+def _presence_of(state: State, person: str) -> list[_Presence]:
+    sessions = [state.sessions[each] for each in state.sessions_by_person.get(person, ())]
+    # A session that is open has not lasted yet.
+    return [_Presence(s.id, person, *state.labelled(s, s.opened)) for s in sessions]
 
 
 def _beside(state: State, session: Session) -> Iterator[Session]:
