@@ -21,8 +21,9 @@ LEAST_RATE = 32 * 1024
 MOST_READING = 3
 """Threads that wait for the bytes of one address: half of a listener's."""
 POSTPONED_S = 0.02
-MOST_OF_AN_ADDRESS = 32
-MOST_CONNECTIONS = 256
+MOST_OF_AN_ADDRESS = 128
+"""A whole college may come from one address, and each browser keeps six connections for a while."""
+MOST_CONNECTIONS = 384
 """Connections that wait for a request; each is a descriptor of this process, which the recording needs too."""
 
 
