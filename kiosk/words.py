@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 from babel.support import NullTranslations, Translations
 
-from lab_config.model import LANGUAGES
+from kiosk import phrases
+from lab_config.model import LANGUAGES, Lab
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
 FALLBACK = "kk"
@@ -108,3 +109,11 @@ def parse_hours_minutes(text: str) -> int | None:
     if ":" in text and not (minutes.isdecimal() and minutes.isascii() and len(minutes) == 2 and int(minutes) < 60):
         return None
     return (int(hours) * 60 + int(minutes or 0)) * 60_000
+
+
+def qualification_name(lab: Lab, item: str, language: Words) -> str:
+    """`briefing:cnc` as `Safety briefing: CNC machines`; by its id where the lab names it nothing."""
+    kind, _, what = item.partition(":")
+    known = phrases.QUALIFICATION_KINDS.get(kind)
+    named = next((each.name.in_language(language.language) for each in lab.qualifications if each.id == item), "")
+    return language.gettext(known, what=named or what) if known else named or item

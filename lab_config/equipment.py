@@ -25,7 +25,8 @@ HIGHEST_BAUD = 4_000_000
 T = TypeVar("T")
 
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_QUALIFICATION = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)*")
+QUALIFICATION = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)*")
+"""An id of what a machine can require; `briefing:` before it makes it a safety briefing."""
 _DATE_AT_END = re.compile(r"(^|:)\d{4}-\d{2}-\d{2}$", re.ASCII)
 
 
@@ -157,7 +158,7 @@ def _requires(table: Table) -> tuple[str, ...]:
     """Ids of qualifications; none may end like a date, which the roster writes behind an id."""
     names = table.texts("requires")
     for name in names:
-        if not _QUALIFICATION.fullmatch(name):
+        if not QUALIFICATION.fullmatch(name):
             table.problem("requires", f"“{name}” is not an id of a qualification.", "Write it like “briefing:cnc”.")
         elif _DATE_AT_END.search(name):
             table.problem("requires", f"“{name}” ends with a date.", "The date stands with the person, not here.")

@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from lab_config.equipment import read_machine, read_reader, read_screen
+from lab_config.equipment import QUALIFICATION, read_machine, read_reader, read_screen
 from lab_config.model import LANGUAGES, PLACES, Lab, Machine, Mqtt, Programme, Rules
 from lab_config.network import read_enterprise, read_mqtt, read_web
 from lab_config.places import lines_of
 from lab_config.problems import ConfigurationError, Problem
 from lab_config.rules import read_rules
 from lab_config.tables import Source, Table, identified, merged
-from lab_config.training import read_programme
+from lab_config.training import read_programme, read_qualification
 
 __all__ = ["ConfigurationError", "Problem", "load", "load_programmes"]
 
 SINGLE = ("lab", "web", "mqtt", "rules")
-REPEATED = ("screen", "reader", "machine", "programme", "enterprise")
+REPEATED = ("screen", "reader", "machine", "qualification", "programme", "enterprise")
 
 MOVED_ZONES = ("Asia/Almaty", "Asia/Qostanay")
 """Went from UTC+6 to UTC+5 on 2024-03-01, which zone databases before 2024a do not know."""
@@ -30,6 +30,7 @@ _LAB_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _LAB_ID_LETTERS = "a-z, 0-9 and “-”"
 _ID_LETTERS = "a-z, A-Z, 0-9, “-” and “_”"
+_QUALIFICATION_LETTERS = "a-z, A-Z, 0-9, “-”, “_” and “:”"
 _SYNTAX_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -152,6 +153,10 @@ def _lab(
         ),
         readers=readers,
         machines=machines,
+        qualifications=tuple(
+            read_qualification(table, name)
+            for table, name in identified(repeated["qualification"], QUALIFICATION, _QUALIFICATION_LETTERS)
+        ),
         programmes=_programmes(repeated["programme"], machines),
         enterprises=tuple(
             read_enterprise(table, name) for table, name in identified(repeated["enterprise"], _ID, _ID_LETTERS)

@@ -150,6 +150,14 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Qualification:
+    """What a machine can require, as people call it: `briefing:cnc` is “CNC machines”."""
+
+    id: str
+    name: LocalText
+
+
+@dataclass(frozen=True)
 class Competency:
     """Something an instructor can judge; belongs to a process."""
 
@@ -239,6 +247,8 @@ class Lab:
     screens: tuple[Screen, ...] = ()
     readers: tuple[Reader, ...] = ()
     machines: tuple[Machine, ...] = ()
+    qualifications: tuple[Qualification, ...] = ()
+    """Those that have a name; any other is shown by its id."""
     programmes: tuple[Programme, ...] = ()
     enterprises: tuple[Enterprise, ...] = ()
 

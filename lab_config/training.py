@@ -1,11 +1,11 @@
-"""Programmes: their work processes and competencies."""
+"""Programmes: their work processes and competencies; and what qualifications are called."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 
-from lab_config.model import Competency, Machine, Process, Programme
+from lab_config.model import Competency, Machine, Process, Programme, Qualification
 from lab_config.rules import read_counts
 from lab_config.tables import Table, did_you_mean, identified
 
@@ -36,6 +36,13 @@ def read_programme(table: Table, identifier: str, machines: Collection[Machine])
     )
     table.close()
     return programme
+
+
+def read_qualification(table: Table, identifier: str) -> Qualification:
+    """One `[[qualification]]`: how people call what a machine requires."""
+    found = Qualification(id=identifier, name=table.local_text("name", identifier))
+    table.close()
+    return found
 
 
 def _process(table: Table, identifier: str, places: Collection[str]) -> Process:

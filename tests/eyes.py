@@ -110,8 +110,8 @@ def phrases_of(language: str) -> tuple[frozenset[str], tuple[re.Pattern[str], ..
 
 
 def lab_phrases(lab: Lab, language: str) -> frozenset[str]:
-    """What the lab's own file says in `language`: machines, processes, skills."""
-    texts: list[LocalText] = [each.name for each in lab.machines]
+    """What the lab's own file says in `language`: machines, qualifications, processes, skills."""
+    texts: list[LocalText] = [each.name for each in (*lab.machines, *lab.qualifications)]
     for programme in lab.programmes:
         texts += [each.title for each in programme.processes]
         texts += [each.title for each in programme.competencies]

@@ -48,6 +48,27 @@ def test_a_requirement_never_ends_with_a_date(slip: Slip, lab_of: Loads) -> None
     assert "not an id" in slip(MILL + 'requires = ["briefing cnc"]\n').what
 
 
+def test_a_qualification_can_have_a_name_in_each_language(lab_of: Loads) -> None:
+    (named,) = lab_of('[[qualification]]\nid = "briefing:cnc"\nname = {ru = "станки с ЧПУ"}\n').qualifications
+    assert (named.id, named.name.in_language("kk")) == ("briefing:cnc", "станки с ЧПУ")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('id = "briefing: cnc"\nname = "CNC"', "qualification[0].id"),
+        ('id = "briefing:cnc"\ntitle = "CNC"', "qualification[0].title"),
+        ('name = "CNC"', "qualification[0].id"),
+    ],
+)
+def test_every_slip_of_a_qualifications_name_is_told(slip: Slip, text: str, where: str) -> None:
+    assert slip(f"[[qualification]]\n{text}\n").where == where
+
+
+def test_what_a_qualification_is_called_is_no_part_of_what_the_ledger_adopts(lab_of: Loads) -> None:
+    assert adopted(lab_of('[[qualification]]\nid = "briefing:cnc"\nname = "CNC"\n')) == adopted(lab_of(""))
+
+
 def test_each_part_of_a_panel_has_a_pin_of_its_own(slip: Slip) -> None:
     assert "Pin 17" in slip(MILL + "panel = {green = 17, red = 17}\n").what
 

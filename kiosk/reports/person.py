@@ -28,7 +28,7 @@ from kiosk.store.people import Person
 from kiosk.store.schema import open_reader
 from kiosk.store.totals import process_totals
 from kiosk.store.worked import worked
-from kiosk.words import Words, clock_time, day, local, words
+from kiosk.words import Words, clock_time, day, local, qualification_name, words
 from lab_config.model import Lab, LocalText, Process
 
 FIRST_DATE, LAST_DATE = "0001-01-01", "9999-12-31"
@@ -192,9 +192,7 @@ class _Record:
         say = self._words.gettext
         rows: list[Row] = []
         for name, until in self._known.qualifications:
-            kind, _, what = name.partition(":")
-            known = phrases.QUALIFICATION_KINDS.get(kind)
-            title = say(known, what=what) if known else name
+            title = qualification_name(self._lab, name, self._words)
             rows.append((title, say("until %(day)s", day=day(until)) if until else say("no end")))
         return Table(
             columns=(Column(say("What")), Column(say("Valid"))),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import date
 
-from kiosk import phrases
 from kiosk.reports.period import Period
 from kiosk.reports.source import Source
 from kiosk.reports.table import Column, Report, Row, Table
 from kiosk.reports.ticks import Tick, untold
 from kiosk.store.acts import Act, acts
-from kiosk.words import local
+from kiosk.words import local, qualification_name
 
 BRIEFING = "briefing:"
 AT_ONCE = 500
@@ -67,13 +66,12 @@ def _held(source: Source, period: Period, whom: Collection[str] | None, tick: Ti
 def _row(source: Source, number: int, held: Act) -> Row:
     name, _, until = held.subject.rpartition(":")
     person = source.roster.get(held.person_ref or "")
-    kind = phrases.QUALIFICATION_KINDS["briefing"]
     return (
         number,
         source.full_name(held.person_ref or ""),
         source.programme(person.programme) if person else "",
         local(held.at_ms, source.zone).date(),
-        source.words.gettext(kind, what=name.removeprefix(BRIEFING)),
+        qualification_name(source.lab, name, source.words),
         date.fromisoformat(until) if until else None,
         source.decider(held.by),
         None,

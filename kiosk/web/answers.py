@@ -13,7 +13,7 @@ from kiosk.web.board import machine_name
 from kiosk.web.own_record import Held, expiring, told
 from kiosk.web.reading import NAMELESS, Reading, Who
 from kiosk.web.services import Services
-from kiosk.words import Words, clock_time, day, hours_minutes
+from kiosk.words import Words, clock_time, day, hours_minutes, qualification_name
 from lab_config.model import Lab
 
 MAX_NOTES = 2
@@ -116,7 +116,7 @@ def closings(reading: Reading, language: Words, person_ref: str, seq: int) -> li
 def endings(reading: Reading, language: Words, person_ref: str, now_ms: int) -> list[Note]:
     """Briefings and qualifications that are over, or will be within 14 days."""
     return [
-        Note("clock", ends_words(language, each), (qualification(language, each.id),))
+        Note("clock", ends_words(language, each), (qualification_name(reading.lab, each.id, language),))
         for each in expiring(reading, person_ref, now_ms)
     ]
 
@@ -263,13 +263,6 @@ ANSWERS: dict[str, Callable[[Services, Tapped], Answer | None]] = {
 }
 
 
-def qualification(language: Words, item: str) -> str:
-    """`briefing:cnc` as `Safety briefing: cnc`."""
-    kind, _, what = item.partition(":")
-    known = phrases.QUALIFICATION_KINDS.get(kind)
-    return language.gettext(known, what=what) if known else item
-
-
 def missing_notes(tapped: Tapped, missing: Iterable[str]) -> list[Note]:
     """What is missing, and since when what there was has ended."""
     moment = tapped.body["stamp"]["wall_ms"]
@@ -278,7 +271,7 @@ def missing_notes(tapped: Tapped, missing: Iterable[str]) -> list[Note]:
     for item in missing:
         held = over.get(item)
         label = ends_words(tapped.words, held) if held is not None and held.expired else tapped.say("not given yet")
-        found.append(Note("locked", qualification(tapped.words, item), (label,)))
+        found.append(Note("locked", qualification_name(tapped.reading.lab, item, tapped.words), (label,)))
     return found
 
 

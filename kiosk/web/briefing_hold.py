@@ -21,7 +21,6 @@ from kiosk.commands import CommandRefused, HoldBriefing
 from kiosk.roll_call import RollCall
 from kiosk.store import people
 from kiosk.store.people import Person
-from kiosk.web.answers import qualification
 from kiosk.web.apps import account, services_of_app
 from kiosk.web.board import machine_name
 from kiosk.web.briefing_register import Needs, due
@@ -30,7 +29,7 @@ from kiosk.web.own_record import briefings_known, usual_until
 from kiosk.web.panel_words import NOT_PRESENT, REFUSALS, VALIDITY
 from kiosk.web.reading import Reading
 from kiosk.web.services import Services
-from kiosk.words import day
+from kiosk.words import day, qualification_name
 
 briefing = Blueprint("briefing", __name__, url_prefix="/briefings/hold")
 
@@ -228,7 +227,7 @@ def _shown(reading: Reading, chosen: Form, call: RollCall) -> Mapping[str, Any]:
         "names": [(each, reading.full_name(each)) for each in reversed(call.present)],
         "last": reading.full_name(call.last_person) if call.last_person else "",
         "why": gettext(NOT_PRESENT[call.last]) if call.last in NOT_PRESENT else "",
-        "title": qualification(said, chosen.briefing),
+        "title": qualification_name(lab, chosen.briefing, said),
         "where": where or gettext("shared reader"),
     }
 

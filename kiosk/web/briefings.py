@@ -16,12 +16,11 @@ from kiosk.store import people
 from kiosk.store.people import Person
 from kiosk.store.schema import open_reader
 from kiosk.web.access import allowed
-from kiosk.web.answers import qualification
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.briefing_register import HeldBriefing, Needs, due, months, register
 from kiosk.web.own_record import briefings_known
 from kiosk.web.reading import NAMELESS, Reading
-from kiosk.words import Words, day, local, words
+from kiosk.words import Words, day, local, qualification_name, words
 
 briefings = Blueprint("briefings", __name__, url_prefix="/briefings")
 
@@ -120,8 +119,8 @@ def show() -> str:
 
 def titles(said: Words) -> list[tuple[str, str]]:
     """(id, title) of every briefing that a machine here requires."""
-    known = briefings_known(services_of_app(current_app).lab)
-    return [(each, qualification(said, each)) for each in known]
+    lab = services_of_app(current_app).lab
+    return [(each, qualification_name(lab, each, said)) for each in briefings_known(lab)]
 
 
 def groups(reading: Reading) -> list[str]:
@@ -137,10 +136,11 @@ def name_of(person: Person) -> str:
 
 def needed_words(needs: Needs, said: Words, briefing: str = "") -> list[Needed]:
     """What somebody needs, of one briefing or of all."""
+    lab = services_of_app(current_app).lab
     return [
         Needed(
             each.briefing,
-            qualification(said, each.briefing),
+            qualification_name(lab, each.briefing, said),
             each.why,
             said.gettext(WHY_DUE[each.why], day=day(each.until) if each.until else ""),
             WHY_ICONS[each.why],
@@ -156,7 +156,7 @@ def entered(reading: Reading, held: HeldBriefing, only: set[str] | None, said: W
     names = [reading.full_name(each) for each in held.people if only is None or each in only]
     return Entered(
         when=f"{day(moment.date())} {moment.strftime('%H:%M')}",
-        title=qualification(said, held.briefing),
+        title=qualification_name(reading.lab, held.briefing, said),
         until=day(held.until) if held.until else said.gettext(N_("No end")),
         by=_by(reading, held.by, said),
         by_badge=held.mark == "badge",

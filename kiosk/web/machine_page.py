@@ -20,13 +20,12 @@ from kiosk.store.schema import open_reader
 from kiosk.store.views import SessionView
 from kiosk.web import charts
 from kiosk.web.access import allowed
-from kiosk.web.answers import qualification
 from kiosk.web.apps import account, request_language, services_of_app
 from kiosk.web.header_pins import PINS
 from kiosk.web.machines import NOTHING, lasts, machine_row, machines, reader_row
 from kiosk.web.reading import Reading
 from kiosk.web.wiring import panel_wires, reader_wires, readers_of, source_wires
-from kiosk.words import Words, clock_time, day, hours_minutes, local, words
+from kiosk.words import Words, clock_time, day, hours_minutes, local, qualification_name, words
 from lab_config.model import Lab, Machine, PowerThresholds, Rules
 
 __all__ = ["machines"]
@@ -88,7 +87,7 @@ def one(machine_id: str) -> str:
         on=now,
         before=before,
         rules=_rules(machine, language),
-        requires=[qualification(language, each) for each in machine.requires],
+        requires=[qualification_name(lab, each, language) for each in machine.requires],
         processes=_processes(lab, machine, language),
         readers=[(reader_row(lab, status, each, language), reader_wires(each)) for each in readers],
         shared=[each.id for each in lab.readers if each.machine is None],

@@ -8,11 +8,11 @@ from typing import Any
 from kiosk import phrases
 from kiosk.store import views
 from kiosk.store.views import SessionView
-from kiosk.web.answers import ends_words, qualification
+from kiosk.web.answers import ends_words
 from kiosk.web.board import machine_name
 from kiosk.web.own_record import Held, OwnRecord
 from kiosk.web.reading import Reading
-from kiosk.words import Words, clock_time, day, hours_minutes
+from kiosk.words import Words, clock_time, day, hours_minutes, qualification_name
 
 ROWS = {"hours": 6, "skills": 6, "sessions": 3, "papers": 6}
 """Rows of one page, by part: what fits 800x480 and can be touched with a glove."""
@@ -76,11 +76,11 @@ def session_row(reading: Reading, row: SessionView, language: Words, asked: froz
     }
 
 
-def papers(_reading: Reading, _person_ref: str, record: OwnRecord, language: Words) -> list[dict[str, Any]]:
+def papers(reading: Reading, _person_ref: str, record: OwnRecord, language: Words) -> list[dict[str, Any]]:
     """Briefings and qualifications, and how long they hold."""
     return [
         {
-            "title": qualification(language, each.id),
+            "title": qualification_name(reading.lab, each.id, language),
             "words": ends_words(language, each),
             "until": day(each.until) if each.until is not None and not each.expired else "",
             "kind": "over" if each.expired else "soon" if each.warn is not None else "valid",

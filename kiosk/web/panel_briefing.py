@@ -15,7 +15,6 @@ from flask_babel import gettext, ngettext
 
 from kiosk.commands import HoldBriefing
 from kiosk.roll_call import RollCall
-from kiosk.web.answers import qualification
 from kiosk.web.own_record import briefings_known
 from kiosk.web.panel_frame import (
     TILES,
@@ -35,7 +34,7 @@ from kiosk.web.panel_frame import (
 from kiosk.web.panel_home import home
 from kiosk.web.panel_words import FOR_EVER, NOT_PRESENT, VALIDITY
 from kiosk.web.visit_pages import page_of
-from kiosk.words import day
+from kiosk.words import day, qualification_name
 
 NAMES_SHOWN = 6
 
@@ -44,7 +43,8 @@ NAMES_SHOWN = 6
 def briefings(token: str) -> str:
     """Which one? Those that machines here require."""
     at = inside(token)
-    rows = [(each, qualification(language(), each)) for each in briefings_known(services().lab)]
+    lab = services().lab
+    rows = [(each, qualification_name(lab, each, language())) for each in briefings_known(lab)]
     shown, where = page_of(rows, TILES)
     return sheet("briefings", at.visit, None, rows=shown, **where)
 
@@ -59,7 +59,11 @@ def validity(token: str, briefing: str) -> str:
         last = today + timedelta(days=days)
         choices.append((last.isoformat(), gettext(words), day(last)))
     choices.append(("", gettext(FOR_EVER), ""))
-    return sheet("validity", at.visit, briefing=briefing, title=qualification(language(), briefing), choices=choices)
+    return sheet("validity", at.visit, briefing=briefing, title=_title(briefing), choices=choices)
+
+
+def _title(briefing: str) -> str:
+    return qualification_name(services().lab, briefing, language())
 
 
 def _today() -> date:
@@ -102,7 +106,7 @@ def _roll(at: Inside, held: Held, call: RollCall, note: Note | None = None) -> s
         last = store.short_name(call.last_person) if call.last_person else ""
     shown, where = page_of(names, NAMES_SHOWN)
     values: dict[str, Any] = {
-        "title": qualification(language(), held.briefing),
+        "title": _title(held.briefing),
         "until": day(held.until) if held.until else gettext(FOR_EVER),
         "call": call,
         "names": shown,

@@ -19,7 +19,7 @@ from kiosk.store import people as store
 from kiosk.store import views
 from kiosk.store.people import Person, kazakh_key
 from kiosk.store.totals import ProcessTotal, process_totals
-from kiosk.web.answers import ends_words, qualification
+from kiosk.web.answers import ends_words
 from kiosk.web.charts import Progress, progress
 from kiosk.web.own_record import OwnRecord, own_record
 from kiosk.web.people_frame import (
@@ -38,7 +38,7 @@ from kiosk.web.people_frame import (
     titled,
 )
 from kiosk.web.reading import Reading
-from kiosk.words import hours_minutes
+from kiosk.words import hours_minutes, qualification_name
 
 PAGE = 50
 SEARCH_LETTERS = 80
@@ -225,7 +225,11 @@ def _row(here: Reading, person: Person, record: OwnRecord, now_ms: int) -> Row:
         ready=person.role == "apprentice" and record.ready,
         minor=age if age is not None and age < ADULT_YEARS else None,
         papers=[
-            ("over" if each.expired else "soon", qualification(said, each.id), ends_words(said, each))
+            (
+                "over" if each.expired else "soon",
+                qualification_name(here.lab, each.id, said),
+                ends_words(said, each),
+            )
             for each in papers
         ],
         questions=len(record.questions),

@@ -114,7 +114,7 @@ def _about(here: Reading, person: Person) -> dict[str, Any]:
         "weeks": weeks_chart(weeks, today),
         "skills": [skill_part(here, record, each) for each in record.competencies],
         "levels": levels(),
-        "papers": [paper_part(each) for each in sorted(record.qualifications, key=first_to_end)],
+        "papers": [paper_part(here.lab, each) for each in sorted(record.qualifications, key=first_to_end)],
         "grantable": grantable(here.lab, record),
         "until": until_offered(today),
         "badges": badge_parts(here, person, numbers=may("block")),

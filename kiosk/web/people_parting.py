@@ -15,7 +15,6 @@ from kiosk.store import learners
 from kiosk.store import people as store
 from kiosk.store.people import Person
 from kiosk.store.totals import process_totals
-from kiosk.web.answers import qualification
 from kiosk.web.apps import account
 from kiosk.web.job_pages import jobs_of_app
 from kiosk.web.people_frame import (
@@ -34,7 +33,7 @@ from kiosk.web.people_papers import span
 from kiosk.web.people_parts import Hours, hours
 from kiosk.web.reading import Reading
 from kiosk.web.review import submit
-from kiosk.words import day
+from kiosk.words import day, qualification_name
 
 MOST_FOUND = 20
 
@@ -81,7 +80,7 @@ def side(here: Reading, person: Person) -> Side:
         sessions=sum(each.sessions for each in totals),
         signatures=len(known.sign_offs),
         badges=sum(not each.blocked for each in store.badges_of(here.connection, person.person_ref)),
-        qualifications=[qualification(language(), name) for name, _ in known.qualifications],
+        qualifications=[qualification_name(here.lab, name, language()) for name, _ in known.qualifications],
     )
 
 

@@ -15,13 +15,13 @@ from kiosk.domain.flags import QUESTIONED
 from kiosk.domain.forecast import Forecast, monday
 from kiosk.store.people import Person
 from kiosk.store.views import SessionView
-from kiosk.web.answers import ends_words, qualification
+from kiosk.web.answers import ends_words
 from kiosk.web.board import machine_name
 from kiosk.web.charts import Column, Columns, Progress, columns, progress
 from kiosk.web.own_record import CompetencyStanding, Held, OwnRecord, ProcessStanding, usual_until
 from kiosk.web.people_frame import ADULT_YEARS, Choice, age_on, language, services, signer
 from kiosk.web.reading import Reading
-from kiosk.words import academic_hours, clock_time, day, hours_minutes
+from kiosk.words import academic_hours, clock_time, day, hours_minutes, qualification_name
 from lab_config.model import Lab
 
 WEEKS_SHOWN = 12
@@ -215,11 +215,11 @@ def moment(here: Reading, utc_ms: int) -> str:
     return f"{day(here.local_date(utc_ms))}, {clock_time(utc_ms, here.zone)}"
 
 
-def paper_part(each: Held) -> PaperPart:
+def paper_part(lab: Lab, each: Held) -> PaperPart:
     """How long it holds, in words."""
     said = language()
     return PaperPart(
-        title=qualification(said, each.id),
+        title=qualification_name(lab, each.id, said),
         words=ends_words(said, each),
         until=day(each.until) if each.until is not None and not each.expired else "",
         kind="over" if each.expired else "soon" if each.warn is not None else "valid",
@@ -235,7 +235,7 @@ def grantable(lab: Lab, record: OwnRecord) -> list[Choice]:
     """What machines require, and what the person had already."""
     required = (name for machine in lab.machines for name in machine.requires)
     known = dict.fromkeys((*required, *(each.id for each in record.qualifications)))
-    return [Choice(each, qualification(language(), each)) for each in known]
+    return [Choice(each, qualification_name(lab, each, language())) for each in known]
 
 
 def until_offered(today: date) -> str:
