@@ -85,6 +85,7 @@ def client(host: str, port: int, *topics: str, version: int = MQTTProtocolVersio
     finally:
         other.disconnect()
         other.loop_stop()
+        del other.say  # which holds `other`: without it paho closes its sockets now, and not in somebody else's test
 
 
 @dataclass

@@ -42,6 +42,8 @@ class Shelly:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # They hold us, and we the client: paho closes its sockets only when it is let go.
+        self._client.on_message = self._client.on_subscribe = None
 
     def _answer(self, client: Client, _data: object, message: MQTTMessage) -> None:
         request = json.loads(message.payload)

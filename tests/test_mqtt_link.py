@@ -56,6 +56,7 @@ class Other:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = None  # it holds us, and we it: paho closes its sockets only when it is let go
 
 
 class Kiosk:

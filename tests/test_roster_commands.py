@@ -78,7 +78,7 @@ def test_the_numbers_of_a_contract_live_beside_the_ledger(floor: Floor) -> None:
     assert (person.enterprise, person.contract, person.personnel_number) == ("ent-steel", "Д-77", "S-77")
     entry = floor.entries("contract_recorded")[-1]
     assert (entry["valid_from"], entry["valid_to"], entry["by"]) == ("2026-09-01", None, floor.by)
-    assert "77" not in str([value for name, value in entry.items() if name not in ("nonce", "stamp", "person_ref")])
+    assert not [number for number in ("Д-77", "S-77") if number in str(entry)]
     floor.ask(RecordContract("p2", "ent-steel", "2026-09-01", "2027-06-30", None, None, floor.by))
     again = people.person_by_id(floor.desk.connection, "p2")
     assert again is not None
