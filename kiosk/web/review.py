@@ -33,7 +33,8 @@ TEXT_LIMIT = 500
 MAX_AT_ONCE = 200
 SHOWN_EXCEPTIONS = 10
 """More than a group has; each decision brings the next one of a longer backlog onto the page."""
-SHOWN_CLEAN = 100
+SHOWN_CLEAN = 60
+"""A day of two groups in one gesture."""
 SHOWN_DECIDED = 20
 APPROVE_ALL = "approve-all"
 """The place on the page where the exceptions end: the button under the clean ones, so that a browser focuses it."""
