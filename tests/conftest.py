@@ -21,6 +21,7 @@ from tests.patience import wait_for
 
 if TYPE_CHECKING:
     from delivery_fixtures import Endpoint, Reply
+    from playwright.sync_api import Browser
     from sync_fixtures import College
 
 # A law that holds is shown by the same examples each time, however slow the machine is; `./test --all` takes new ones.
@@ -138,6 +139,19 @@ def no_thread_is_left_behind() -> Iterator[None]:
     names = ", ".join(sorted(thread.name for thread in left if thread.is_alive()))
     if names:
         pytest.fail(f"threads left running: {names}")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for a file's tests, each of which opens contexts of its own."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import chromium as start_chromium
+
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

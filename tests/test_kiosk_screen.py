@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import chromium as start_chromium
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from firmware_bridge.simulator.virtual_reader import VirtualReader
 from kiosk.assembly import Kiosk
@@ -30,14 +29,6 @@ required = "50h"
 machines = ["mill-1"]
 """
 Wait = Callable[..., object]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_screen_walk import ONCE
 from test_web_panel_fits import Look, briefing_pages, card_pages, floor_pages, learner_pages
 from web_fixtures import a_world
@@ -15,19 +15,10 @@ from kiosk.web.apps import create_kiosk_app
 from kiosk.web.feed import Feed
 from kiosk.web.server import Server
 from lab_config.model import LANGUAGES
-from tests.browser import chromium as start_chromium
 from tests.eyes import SIZES, Eyes, a_watched_page
 from tests.panel_fixtures import MASTER_OF, NEW_BADGE, PIN, a_floor, type_pin
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 class Judge(Look):

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Broker
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_web_browser import SIZES, a_page
 from web_fixtures import HOUR, MINUTE
 
 from kiosk.clock import ScaledClock
 from kiosk.commands import GrantQualification
-from tests.browser import chromium as start_chromium
 from tests.kiosk_fixtures import running_kiosk
 from tests.panel_fixtures import NEW_BADGE, Floor, a_floor, open_panel
 
@@ -32,14 +31,6 @@ class LeapingClock(ScaledClock):
 
     def _passed_ms(self) -> int:
         return super()._passed_ms() + self.leapt_ms
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_web_apprentice import will_stand_idle
 from test_web_browser import a_kiosk
 from test_web_visits import PERSON_OF, a_programme, a_record, choices, ready, touched
@@ -17,7 +17,6 @@ from kiosk.commands import AskChoices
 from kiosk.store import views
 from kiosk.store.schema import write
 from kiosk.web.services import KioskStatus, ReaderStatus
-from tests.browser import chromium as start_chromium
 from tests.eyes import SIZES, Eyes, a_watched_page
 
 pytestmark = pytest.mark.browser
@@ -38,14 +37,6 @@ ONCE = [
 """Long walks: the smallest screen with the longest words; the rest is in ./test --all."""
 VISIT = "() => document.querySelector('#visit:not([hidden]) [data-visit]')?.dataset.visit ?? null"
 ALARMS = ("clerk_stopped", "disk_full", "read_only", "disk_fault", "history_damaged")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @contextmanager

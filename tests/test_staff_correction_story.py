@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from test_main_job import DemoLab, seconds_of_workshop, sessions, sign_in
 
-from tests.browser import chromium as start_chromium
 from tests.patience import wait_for
 
 pytestmark = pytest.mark.browser
@@ -23,14 +22,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoLab]:
     lab.process.send_signal(signal.SIGINT)
     lab.process.wait(40)
     lab.output.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 def records_of(demo: DemoLab, session: int) -> list[dict[str, Any]]:

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Browser, Dialog, sync_playwright
+from playwright.sync_api import Browser, Dialog
 from test_staff_walk import Walk
 from test_web_browser import a_staff_side
 from web_fixtures import PASSWORD, World, a_review_day, a_world, ref
 
 from kiosk.store import people
 from kiosk.store.schema import write
-from tests.browser import chromium as start_chromium
 from tests.staff_eyes import WIDTHS, StaffEyes, pattern
 
 pytestmark = pytest.mark.browser
@@ -35,14 +34,6 @@ NAMES = (
     "👩🏽‍🏭 Ғ Қ Ң Ө Ұ Ү Һ І",
 )
 """After reliability.md, rows 28 and 29."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import openpyxl
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from staff_fixtures import HASH, PASSWORD
 
 from kiosk.commands import AddUser
-from tests.browser import chromium as start_chromium
 from tests.browser import complaints_of
 from tests.eyes import AXE, PICTURES, RUN_AXE, WCAG
 from tests.kiosk_fixtures import of_type, running_kiosk
@@ -24,14 +22,6 @@ pytestmark = pytest.mark.browser
 HEADING = ("person_id", "role", "surname", "given", "group", "language", "programme", "enterprise", "badges")
 COUNT = 25
 BAD = {9: ("birth", "31.02.2008"), 17: ("badge", 1234567890)}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 def group_of_25(folder: Path, mended: bool) -> Path:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from staff_fixtures import HASH, PASSWORD
 from web_fixtures import HASH as WORLD_HASH
 from web_fixtures import NOON, World, a_world, ref
@@ -21,21 +21,12 @@ from kiosk.web.accounts import PROVED_S
 from kiosk.web.apps import create_staff_app
 from kiosk.web.server import Server
 from lab_config.model import LANGUAGES
-from tests.browser import chromium as start_chromium
 from tests.browser import complaints_of
 from tests.kiosk_fixtures import running_kiosk
 from tests.staff_eyes import WIDTHS, StaffEyes
 from tests.test_web_staff import Hand
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @contextmanager

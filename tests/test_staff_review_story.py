@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TypeVar
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from firmware_bridge.observations import BadgeSeen, MachineReported
 from kiosk.commands import AddUser, Command, Done, ImportPeople, PersonRow, QuestionSession
@@ -26,7 +26,6 @@ from kiosk.web.server import Server
 from kiosk.web.services import KioskStatus, Services
 from kiosk.web.staff_door import StaffDoor
 from lab_config.model import Lab, Machine, Reader, Rules
-from tests.browser import chromium as start_chromium
 from tests.browser import complaints_of
 from tests.kiosk_fixtures import HandClock, small_lab
 from tests.staff_fixtures import HASH, PASSWORD
@@ -192,14 +191,6 @@ class Keyboard:
         """A key that brings the page anew."""
         with self.page.expect_navigation(wait_until="load"):
             self.press(key)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

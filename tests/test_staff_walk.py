@@ -11,13 +11,12 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from test_main_job import DemoLab
 
 from kiosk.web.access import MENU, ROLES
 from lab_config.load import load
 from lab_config.model import LANGUAGES, Lab
-from tests.browser import chromium as start_chromium
 from tests.staff_eyes import WIDTHS, StaffEyes, pattern
 
 pytestmark = pytest.mark.browser
@@ -40,14 +39,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoLab]:
     lab.process.send_signal(signal.SIGINT)
     lab.process.wait(40)
     lab.output.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 from test_web_browser import SIZES, a_kiosk, a_page, shoot
 from test_web_visits import FITS, LANGUAGES, OVERFLOWING, PERSON_OF, a_programme, choices, ready, touched
 from web_fixtures import HOUR, MINUTE, NOON, Listener, World, a_busy_morning, a_world, ref
@@ -21,18 +21,9 @@ from kiosk.web.feed import Feed
 from kiosk.web.server import Server
 from kiosk.web.visits import Visits
 from kiosk.words import words
-from tests.browser import chromium as start_chromium
 
 pytestmark = pytest.mark.browser
 GENTLE = {"HX-Request": "true"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

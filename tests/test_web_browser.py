@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from web_fixtures import HOUR, MINUTE, NOON, PASSWORD, World, a_busy_morning, a_review_day, a_world
 
 from kiosk.web.apps import create_kiosk_app, create_staff_app
@@ -16,21 +16,12 @@ from kiosk.web.feed import Feed
 from kiosk.web.server import Server
 from kiosk.web.services import KioskStatus, ReaderStatus, SourceStatus
 from kiosk.web.staff_door import StaffDoor
-from tests.browser import chromium as start_chromium
 from tests.browser import complaints_of
 
 pytestmark = pytest.mark.browser
 
 SIZES = {"800x480": (800, 480), "1024x600": (1024, 600), "1920x1080": (1920, 1080)}
 ARTEFACTS = Path(__file__).parent / "artefacts"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,23 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_web_browser import SIZES, a_page
 
 from kiosk.roll_call import SHOWN_S
-from tests.browser import chromium as start_chromium
 from tests.panel_fixtures import NEW_BADGE, PIN, Floor, a_floor, badge_of, open_panel, type_pin
 
 pytestmark = pytest.mark.browser
 Wait = Callable[..., object]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_web_browser import SIZES, a_page, shoot
 from test_web_visits import OVERFLOWING
 
 from kiosk.words import words
-from tests.browser import chromium as start_chromium
 from tests.panel_fixtures import MASTER_OF, NEW_BADGE, PIN, Floor, a_floor, type_pin
 
 pytestmark = pytest.mark.browser
 FITS = [("800x480", "kk")]
 """The smallest, in the longest words; `./test --all` has every pair."""
 REST = [(size, language) for size in SIZES for language in ("kk", "ru", "en") if (size, language) not in FITS]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 class Look:

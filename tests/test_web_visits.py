@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 from test_web_browser import SIZES, a_kiosk, a_page, shoot
 from web_fixtures import HOUR, MINUTE, NOON, World, a_busy_morning, a_world, invented_lab, ref, text
 
@@ -20,7 +20,6 @@ from kiosk.store.learners import PersonRecord, QuestionRow, SignOffRow
 from kiosk.store.schema import write
 from kiosk.words import words
 from lab_config.model import Competency, Programme
-from tests.browser import chromium as start_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -75,14 +74,6 @@ OVERFLOWING = """() => {
     .map((each) => `small: ${each.textContent.trim()}`);
   return [...(wide ? ['the page'] : []), ...cut, ...outside, ...small];
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 def a_programme() -> Programme:
